@@ -1,0 +1,2 @@
+//! psexec-service
+fn main() {}

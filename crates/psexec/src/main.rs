@@ -1,0 +1,2 @@
+//! psexec
+fn main() {}

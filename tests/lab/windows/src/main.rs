@@ -1,0 +1,2 @@
+//! Test programs that run on the Windows host.
+fn main() {}
