@@ -1,167 +1,296 @@
 //! PAExec's messages on the main pipe, and the names of a run.
-use alloc::{string::String, vec::Vec};
+//!
+//! PAExec publishes its [source] but no specification; this follows what its versions up to 1.29 and pypsexec send.
+//! The main pipe is in message mode: one message is one write and one read.
+//!
+//! ```text
+//! u16 id | u32 scramble key, SETTINGS only | u32 unique id | u32 payload length | payload
+//! ```
+//!
+//! [source]: https://github.com/poweradminllc/PAExec
+mod run_name;
+mod settings;
+
+use alloc::{boxed::Box, string::String, vec::Vec};
+
 use zeroize::Zeroizing;
 
-/// Names of one run: PAExec's, with `number` where PAExec puts the client's process id.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RunName {
-    /// Number of the run. Ours have the top bit set, which no process id has: so a sweep can tell them apart.
-    pub number: u32,
-    /// Host name of the client.
-    pub host: String,
-}
+use crate::cursor::{EndOfInput, Reader, Writer, decode_utf16, decode_utf16_lossy};
+pub use run_name::RunName;
+pub use settings::{FileInfo, Settings};
 
-impl RunName {
-    /// `PAExec-<number>-<host>`
-    pub fn service(&self) -> String { todo!() }
-    /// `PAExec-<number>-<host>.exe`: the file in ADMIN$ and the main pipe.
-    pub fn executable(&self) -> String { todo!() }
-    /// `PaExecOut<host><number>`
-    pub fn stdout_pipe(&self) -> String { todo!() }
-    /// `PaExecErr<host><number>`
-    pub fn stderr_pipe(&self) -> String { todo!() }
-    /// `PaExecIn<host><number>`
-    pub fn stdin_pipe(&self) -> String { todo!() }
-    /// number xor the first two UTF-16 units of the host name (as one little-endian u32).
-    pub fn unique_id(&self) -> u32 { todo!() }
-    /// The reverse of [`RunName::executable`] and [`RunName::service`]; any case.
-    pub fn parse(_name: &str) -> Option<RunName> { todo!() }
-    /// Whether `number` has the top bit set.
-    pub fn is_ours(&self) -> bool { todo!() }
-}
+/// Exit code of a process that was ended because it outlived [`Settings::timeout_seconds`]: -10, unsigned.
+pub const TIMED_OUT: u32 = -10_i32 as u32;
+
+/// Priority class for [`Settings::priority`]: runs when the system is idle.
+pub const IDLE_PRIORITY_CLASS: u32 = 0x40;
+/// Priority class for [`Settings::priority`]: between idle and normal.
+pub const BELOW_NORMAL_PRIORITY_CLASS: u32 = 0x4000;
+/// Priority class for [`Settings::priority`]: no special needs.
+pub const NORMAL_PRIORITY_CLASS: u32 = 0x20;
+/// Priority class for [`Settings::priority`]: between normal and high.
+pub const ABOVE_NORMAL_PRIORITY_CLASS: u32 = 0x8000;
+/// Priority class for [`Settings::priority`]: time-critical work.
+pub const HIGH_PRIORITY_CLASS: u32 = 0x80;
+/// Priority class for [`Settings::priority`]: before everything else, the system's own threads included.
+pub const REALTIME_PRIORITY_CLASS: u32 = 0x100;
 
 /// A message on the main pipe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// The same in every message of a run.
+    /// The same in every message of a run: [`RunName::unique_id`].
     pub unique_id: u32,
     /// What it says.
     pub body: MessageBody,
 }
 
+impl Message {
+    /// Encodes; SETTINGS is scrambled with `scramble_key`, the other messages ignore it.
+    ///
+    /// Scrambling is not encryption: the key travels in front. Treat an encoded SETTINGS as the secret it carries.
+    pub fn encode(&self, scramble_key: u32) -> Vec<u8> {
+        match &self.body {
+            MessageBody::Settings(settings) => encode_settings(self.unique_id, settings, scramble_key),
+            MessageBody::ResponseSendFiles(payload)
+            | MessageBody::SentFiles(payload)
+            | MessageBody::Ok(payload) => self.encode_payload(payload),
+            MessageBody::StartApp(start) => {
+                let mut payload = Writer::new();
+                payload.u32(start.process_id);
+                write_string(&mut payload, &start.host);
+                self.encode_payload(&payload.into_bytes())
+            }
+            MessageBody::Failed(text) => {
+                let mut payload = Writer::new();
+                write_string(&mut payload, text);
+                self.encode_payload(&payload.into_bytes())
+            }
+        }
+    }
+
+    /// Decodes one whole message. The length that SETTINGS claims is not believed, as pypsexec sends 0 there; bytes
+    /// behind a payload are ignored, as by PAExec and pypsexec.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] if the bytes are no message.
+    pub fn decode(bytes: &[u8]) -> Result<Message, DecodeError> {
+        let mut reader = Reader::new(bytes);
+        let id = reader.u16()?;
+        if id == SETTINGS {
+            return decode_settings(&mut reader);
+        }
+        let unique_id = reader.u32()?;
+        let length = reader.u32()?;
+        let payload = reader.elements(length, 1)?;
+        let body = match id {
+            RESPONSE_SEND_FILES => MessageBody::ResponseSendFiles(payload.to_vec()),
+            SENT_FILES => MessageBody::SentFiles(payload.to_vec()),
+            OK => MessageBody::Ok(payload.to_vec()),
+            START_APP => MessageBody::StartApp(decode_start_app(payload)?),
+            FAILED => MessageBody::Failed(decode_failed(payload)?),
+            unknown => return Err(DecodeError::UnknownMessage { id: unknown }),
+        };
+        Ok(Message { unique_id, body })
+    }
+
+    fn encode_payload(&self, payload: &[u8]) -> Vec<u8> {
+        let mut writer = Writer::with_capacity(10 + payload.len());
+        writer.u16(self.body.id());
+        writer.u32(self.unique_id);
+        writer.count(payload.len());
+        writer.bytes(payload);
+        writer.into_bytes()
+    }
+}
+
 /// Payload of a [`Message`], by id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MessageBody {
-    /// id 1
-    Settings(alloc::boxed::Box<Settings>),
-    /// id 2: the service asks for files. Payload kept raw: we never send files.
+    /// id 1: all that the process is started with. Answered by [`MessageBody::Ok`].
+    Settings(Box<Settings>),
+    /// id 2: the service asks for files. The payload is kept raw, because we never send files.
     ResponseSendFiles(Vec<u8>),
-    /// id 3
+    /// id 3: files have been sent. Payload kept raw.
     SentFiles(Vec<u8>),
-    /// id 4: raw payload; see [`OkPayload`] helpers: empty, u32 (exit code or pid), or [`CodePages`].
+    /// id 4: success. The payload answers SETTINGS with nothing (PAExec) or [`CodePages`] (our service), and
+    /// START_APP with a [result](MessageBody::result).
     Ok(Vec<u8>),
-    /// id 5
+    /// id 5: start the process. Answered when it has ended, or has started if it is asynchronous.
     StartApp(StartApp),
-    /// id 6: PAExec's last log line
+    /// id 6: failure, told by the service's last log line, such as
+    /// `Failed to start "x.exe". The system cannot find the file specified. [Err=0x2, 2]\r\n`.
     Failed(String),
 }
 
-impl Message {
-    /// Encodes; SETTINGS is scrambled with `scramble_key` (ignored by the other messages).
-    pub fn encode(&self, _scramble_key: u32) -> Vec<u8> { todo!() }
-    /// Decodes one whole message; `payload_len` of SETTINGS is not believed (pypsexec sends 0).
-    pub fn decode(_bytes: &[u8]) -> Result<Message, DecodeError> { todo!() }
+impl MessageBody {
+    /// The OK that answers START_APP: the process's exit code, or its process id if it is asynchronous.
+    pub fn from_result(value: u32) -> Self {
+        MessageBody::Ok(value.to_le_bytes().to_vec())
+    }
+
+    /// The reverse of [`MessageBody::from_result`]; `None` for any other message or payload.
+    pub fn result(&self) -> Option<u32> {
+        match self {
+            MessageBody::Ok(payload) => payload.as_slice().try_into().ok().map(u32::from_le_bytes),
+            _ => None,
+        }
+    }
+
+    fn id(&self) -> u16 {
+        match self {
+            MessageBody::Settings(_) => SETTINGS,
+            MessageBody::ResponseSendFiles(_) => RESPONSE_SEND_FILES,
+            MessageBody::SentFiles(_) => SENT_FILES,
+            MessageBody::Ok(_) => OK,
+            MessageBody::StartApp(_) => START_APP,
+            MessageBody::Failed(_) => FAILED,
+        }
+    }
 }
 
-/// SETTINGS, all that the process is started with.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Settings {
-    /// 1-based
-    pub processors: Vec<u32>,
-    /// always false with us
-    pub copy_files: bool,
-    /// always false with us
-    pub force_copy: bool,
-    /// always false with us
-    pub copy_if_newer_or_higher_version: bool,
-    /// answer with the pid at once
-    pub asynchronous: bool,
-    /// the user's profile is not loaded
-    pub dont_load_profile: bool,
-    /// session for `interactive`
-    pub interactive_session: u32,
-    /// show a window in `interactive_session`
-    pub interactive: bool,
-    /// linked token
-    pub run_elevated: bool,
-    /// restricted token
-    pub run_limited: bool,
-    /// for `username`
-    pub password: Zeroizing<String>,
-    /// empty: the connecting user
-    pub username: String,
-    /// LocalSystem
-    pub use_system_account: bool,
-    /// empty: default
-    pub working_directory: String,
-    /// Winlogon desktop
-    pub show_ui_on_win_logon: bool,
-    /// priority class
-    pub priority: u32,
-    /// program
-    pub executable: String,
-    /// appended after a space
-    pub arguments: String,
-    /// pypsexec: true unless wow64
-    pub disable_file_redirection: bool,
-    /// unused
-    pub enable_debug: bool,
-    /// unused
-    pub remote_log_path: String,
-    /// unused
-    pub no_delete: bool,
-    /// unused
-    pub source_directory: String,
-    /// unused
-    pub destination_directory: String,
-    /// never sent by us
-    pub source_files: Vec<FileInfo>,
-    /// never sent by us
-    pub destination_files: Vec<FileInfo>,
-    /// 0: none
-    pub timeout_seconds: u32,
-}
-
-impl core::fmt::Debug for Settings {
-    fn fmt(&self, _f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result { todo!("no password") }
-}
-
-/// Of a file that PAExec would copy.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FileInfo {
-    /// name
-    pub name: String,
-    /// FILETIME
-    pub last_write: u64,
-    /// low half
-    pub version_ls: u32,
-    /// high half
-    pub version_ms: u32,
-}
-
-/// START_APP.
+/// START_APP. Repeats the name of the run, from which the service derives the std pipes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StartApp {
-    /// names the std pipes: number of [`RunName`]
+    /// [`RunName::number`]; with PAExec and pypsexec the client's process id.
     pub process_id: u32,
-    /// names the std pipes: host of [`RunName`]
+    /// [`RunName::host`]
     pub host: String,
 }
 
-/// Payload of the OK that answers SETTINGS with our own service: two u32.
+impl StartApp {
+    /// The run that this message starts.
+    pub fn run_name(&self) -> RunName {
+        RunName { number: self.process_id, host: self.host.clone() }
+    }
+}
+
+/// Payload of the OK with which our own service answers SETTINGS: how the host encodes text that is not Unicode.
+///
+/// PAExec sends no payload there, and pypsexec ignores it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CodePages {
-    /// GetOEMCP
+    /// Code page of the console, `GetOEMCP`.
     pub oem: u32,
-    /// GetACP
+    /// Code page of windows, `GetACP`.
     pub ansi: u32,
 }
 
-/// Why bytes are not a message.
+impl CodePages {
+    /// Both numbers, little-endian, OEM first.
+    pub fn encode(&self) -> [u8; 8] {
+        (u64::from(self.ansi) << 32 | u64::from(self.oem)).to_le_bytes()
+    }
+
+    /// The reverse of [`CodePages::encode`]; `None` for a payload of another length, such as PAExec's empty one.
+    pub fn decode(payload: &[u8]) -> Option<CodePages> {
+        let [oem, ansi] = [payload.get(..4)?, payload.get(4..)?];
+        Some(CodePages {
+            oem: u32::from_le_bytes(oem.try_into().ok()?),
+            ansi: u32::from_le_bytes(ansi.try_into().ok()?),
+        })
+    }
+}
+
+/// Why bytes from the main pipe are not a message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// too short, etc.: the implementer refines
-    #[error("message ends early")]
+    /// A field, or a length that the message claims, lies beyond its end.
+    #[error("PAExec message ends early")]
     Truncated,
+    /// The id is none of PAExec's.
+    #[error("PAExec message has the unknown id {id}")]
+    UnknownMessage {
+        /// The id.
+        id: u16,
+    },
+    /// SETTINGS has another layout than the one known here. A wrong scramble key looks the same.
+    #[error("PAExec settings have the unknown version {version}")]
+    UnknownVersion {
+        /// The version.
+        version: u32,
+    },
+    /// A string is not valid UTF-16.
+    #[error("PAExec message has a string that is not UTF-16")]
+    InvalidString,
 }
+
+impl From<EndOfInput> for DecodeError {
+    fn from(_: EndOfInput) -> Self {
+        DecodeError::Truncated
+    }
+}
+
+fn encode_settings(unique_id: u32, settings: &Settings, key: u32) -> Vec<u8> {
+    // Room for everything, lest a growing vector leaves copies of the password behind.
+    let mut writer = Writer::with_capacity(14 + settings.encoded_bound());
+    writer.u16(SETTINGS);
+    writer.u32(key);
+    writer.u32(unique_id);
+    let length_at = 10;
+    writer.u32(0);
+    settings.encode(&mut writer);
+    let mut bytes = writer.into_bytes();
+
+    let length = u32::try_from(bytes.len() - length_at - 4).unwrap_or(u32::MAX);
+    bytes[length_at..length_at + 4].copy_from_slice(&length.to_le_bytes());
+    scramble(&mut bytes[SCRAMBLED_FROM..], key);
+    bytes
+}
+
+fn decode_settings(reader: &mut Reader<'_>) -> Result<Message, DecodeError> {
+    let key = reader.u32()?;
+    let mut plain = Zeroizing::new(reader.rest().to_vec());
+    scramble(&mut plain, key);
+
+    let mut reader = Reader::new(&plain);
+    let unique_id = reader.u32()?;
+    let _length = reader.u32()?;
+    let settings = Settings::decode(&mut reader)?;
+    Ok(Message { unique_id, body: MessageBody::Settings(Box::new(settings)) })
+}
+
+fn decode_start_app(payload: &[u8]) -> Result<StartApp, DecodeError> {
+    let mut reader = Reader::new(payload);
+    Ok(StartApp { process_id: reader.u32()?, host: read_string(&mut reader)? })
+}
+
+fn decode_failed(payload: &[u8]) -> Result<String, DecodeError> {
+    let mut reader = Reader::new(payload);
+    let units = reader.u32()?;
+    // Only shown to people: a broken character must not hide the reason.
+    Ok(decode_utf16_lossy(reader.elements(units, 2)?))
+}
+
+/// Xors overlapping words, one at every byte, with a key that grows by 3. It is its own reverse, because a word's mask
+/// does not depend on the bytes under it.
+fn scramble(bytes: &mut [u8], mut key: u32) {
+    for start in 0..bytes.len().saturating_sub(3) {
+        for (byte, mask) in bytes.iter_mut().skip(start).zip(key.to_le_bytes()) {
+            *byte ^= mask;
+        }
+        key = key.wrapping_add(3);
+    }
+}
+
+/// Count of UTF-16 units, then the units.
+fn write_string(writer: &mut Writer, text: &str) {
+    writer.count(text.encode_utf16().count());
+    writer.utf16(text);
+}
+
+fn read_string(reader: &mut Reader<'_>) -> Result<String, DecodeError> {
+    let units = reader.u32()?;
+    decode_utf16(reader.elements(units, 2)?).ok_or(DecodeError::InvalidString)
+}
+
+const SETTINGS: u16 = 1;
+const RESPONSE_SEND_FILES: u16 = 2;
+const SENT_FILES: u16 = 3;
+const OK: u16 = 4;
+const START_APP: u16 = 5;
+const FAILED: u16 = 6;
+
+/// The id and the key of SETTINGS stay readable.
+const SCRAMBLED_FROM: usize = 6;
