@@ -3,10 +3,14 @@
 //! [`run`] does the whole job; what it is told is in [`Connection`] and [`Process`], what it answers is a [`Report`].
 #![forbid(unsafe_code)]
 
+mod error;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
+
+pub use error::{Error, ErrorKind, Loss, NtStatus, PeerMisbehaved, Step};
 
 /// Where to connect and as whom.
 #[derive(Clone)]
@@ -151,11 +155,6 @@ pub struct Output {
     /// OEM and ANSI code page of the host, where the service told them.
     pub code_pages: Option<psexec_protocol::paexec::CodePages>,
 }
-
-/// Placeholder until the client lands.
-#[derive(Debug, thiserror::Error)]
-#[error("not yet")]
-pub struct Error;
 
 /// Runs `process` on the host; ends early, orderly, when `cancelled` resolves.
 pub async fn run(
