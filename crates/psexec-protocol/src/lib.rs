@@ -10,6 +10,7 @@
 extern crate alloc;
 
 mod cursor;
+mod ndr;
 pub mod paexec;
 pub mod rpc;
 pub mod scmr;
