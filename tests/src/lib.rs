@@ -1,1 +1,8 @@
 //! The lab host, and what the end-to-end tests share.
+//!
+//! INVARIANTS: nothing of this ships; what a test starts ends with the test, also when the test crashes.
+#![forbid(unsafe_code)]
+
+pub mod folders;
+pub mod lab;
+pub mod toolchain;

@@ -1,2 +1,0 @@
-//! Test programs that run on the Windows host.
-fn main() {}

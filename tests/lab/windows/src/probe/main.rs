@@ -1,0 +1,33 @@
+//! The program that tests run on the Windows host: `probe COMMAND [ARGUMENT…]`.
+//!
+//! | command | what it does |
+//! |---|---|
+//! | `args` | prints its command line, in UTF-8 |
+//! | `bytes HEX` | writes these bytes |
+//! | `cat` | copies standard input to standard output, says on standard error how much, exits with 7 |
+//! | `close-stdin MS` | closes standard input, sleeps, prints `done` |
+//! | `cwd` | prints the working directory |
+//! | `emit stdout\|stderr\|both N` | writes N bytes of the pattern to each |
+//! | `env NAME` | prints the variable, exits with 1 if there is none |
+//! | `exit N` | exits with N |
+//! | `grandchild MS` | leaves a child behind that holds standard output so long; prints the child's id |
+//! | `lines` | answers every line of standard input at once |
+//! | `priority` | prints the priority class, in hexadecimal |
+//! | `session` | prints the session's number |
+//! | `sleep MS` | sleeps, prints `slept` |
+//! | `touch FILE MS` | writes the file after so long |
+//! | `tree MS` | runs with a child and a grandchild, which all sleep so long |
+//! | `whoami` | prints the user's name |
+
+#[cfg(windows)]
+mod windows;
+
+#[cfg(windows)]
+fn main() -> std::process::ExitCode {
+    windows::main()
+}
+
+#[cfg(not(windows))]
+fn main() {
+    eprintln!("this is a program for Windows");
+}

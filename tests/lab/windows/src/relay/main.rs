@@ -1,0 +1,37 @@
+//! The relay between smbd and the named pipes of the Wine prefix it runs in: one TCP connection per pipe.
+//!
+//! `relay BUFFER` listens on a free port of the loopback, prints `relay ready PORT`, and from then on logs
+//! every pipe's opening, waiting and end. BUFFER is the size in bytes of the socket's send buffer, which
+//! stands in for the pipe's.
+
+#[cfg(windows)]
+mod connection;
+#[cfg(windows)]
+mod inventory;
+#[cfg(windows)]
+mod named_pipe;
+#[cfg(windows)]
+mod svcctl;
+
+#[cfg(windows)]
+fn main() -> std::io::Result<()> {
+    use std::net::{Ipv4Addr, TcpListener};
+
+    let buffer = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(4096);
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    println!("relay ready {}", listener.local_addr()?.port());
+    for stream in listener.incoming() {
+        let stream = stream?;
+        std::thread::spawn(move || {
+            if let Err(error) = connection::serve(&stream, buffer) {
+                println!("connection lost: {error}");
+            }
+        });
+    }
+    Ok(())
+}
+
+#[cfg(not(windows))]
+fn main() {
+    eprintln!("this is a program for Windows");
+}

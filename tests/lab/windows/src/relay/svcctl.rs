@@ -1,0 +1,72 @@
+//! Two faults of Wine 8.0's service control manager, mended on the way. A client that works only because
+//! of them would show nothing of what it does to Windows.
+//!
+//! - Every answer bears call id 1: the request's is put back.
+//! - RQueryServiceStatus (opnum 6) is answered with ERROR_CALL_NOT_IMPLEMENTED: RQueryServiceStatusEx
+//!   (opnum 40) is asked instead, and its answer cut down. [MS-SCMR] 3.1.4.7, 3.1.4.37.
+//!
+//! [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
+
+const REQUEST: u8 = 0;
+const RESPONSE: u8 = 2;
+const FIRST_AND_LAST: u8 = 3;
+const QUERY_STATUS: u16 = 6;
+const QUERY_STATUS_EX: u16 = 40;
+
+/// PDU header, allocation hint, context, opnum.
+const REQUEST_HEADER: usize = 24;
+const RESPONSE_HEADER: usize = 24;
+const SERVICE_HANDLE: usize = 20;
+const SERVICE_STATUS: usize = 28;
+const SERVICE_STATUS_PROCESS: usize = 36;
+
+/// What has to be known of the request when its answer comes; svcctl has one call under way at a time.
+#[derive(Default)]
+pub(crate) struct Repair {
+    call_id: [u8; 4],
+    status_asked: bool,
+}
+
+impl Repair {
+    pub(crate) fn request(&mut self, pdu: &mut Vec<u8>) {
+        if pdu.len() < REQUEST_HEADER || pdu[0] != 5 {
+            return;
+        }
+        self.call_id.copy_from_slice(&pdu[12..16]);
+        let unsigned = pdu[10..12] == [0, 0];
+        self.status_asked = pdu.len() == REQUEST_HEADER + SERVICE_HANDLE
+            && pdu[2] == REQUEST
+            && pdu[3] & FIRST_AND_LAST == FIRST_AND_LAST
+            && pdu[22..24] == QUERY_STATUS.to_le_bytes()
+            && unsigned;
+        if self.status_asked {
+            pdu[22..24].copy_from_slice(&QUERY_STATUS_EX.to_le_bytes());
+            pdu.extend_from_slice(&0_u32.to_le_bytes()); // SC_STATUS_PROCESS_INFO
+            pdu.extend_from_slice(&(SERVICE_STATUS_PROCESS as u32).to_le_bytes());
+            set_lengths(pdu);
+        }
+    }
+
+    pub(crate) fn response(&mut self, pdu: &mut Vec<u8>) {
+        if pdu.len() < 16 || pdu[0] != 5 {
+            return;
+        }
+        pdu[12..16].copy_from_slice(&self.call_id);
+        // buffer length, the buffer, bytes needed, return value
+        let whole = RESPONSE_HEADER + 4 + SERVICE_STATUS_PROCESS + 4 + 4;
+        if self.status_asked && pdu[2] == RESPONSE && pdu.len() == whole {
+            // SERVICE_STATUS is the front of SERVICE_STATUS_PROCESS.
+            let status = RESPONSE_HEADER + 4..RESPONSE_HEADER + 4 + SERVICE_STATUS;
+            let shorter = [&pdu[..RESPONSE_HEADER], &pdu[status], &pdu[whole - 4..]].concat();
+            *pdu = shorter;
+            set_lengths(pdu);
+        }
+    }
+}
+
+fn set_lengths(pdu: &mut [u8]) {
+    let length = pdu.len() as u16;
+    let allocation_hint = (pdu.len() - REQUEST_HEADER) as u32;
+    pdu[8..10].copy_from_slice(&length.to_le_bytes());
+    pdu[16..20].copy_from_slice(&allocation_hint.to_le_bytes());
+}
