@@ -24,3 +24,18 @@ pub fn target() -> PathBuf {
 pub fn labs() -> PathBuf {
     target().join("lab")
 }
+
+/// The module, as it stands in the collection.
+pub fn module() -> PathBuf {
+    repository().join("plugins/modules/psexec")
+}
+
+/// The virtual environment that Ansible is installed in.
+pub fn ansible() -> PathBuf {
+    target().join("ansible")
+}
+
+/// Where the collection is installed for the demonstration and the tests.
+pub fn collections() -> PathBuf {
+    target().join("collections")
+}

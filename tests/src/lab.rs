@@ -108,7 +108,7 @@ impl Lab {
     /// Starts a lab; one of the same name is stopped before. Takes about a second, and the first time as long as
     /// the parts need to be built.
     pub fn start(options: &LabOptions) -> Result<Self> {
-        let parts = Parts::prepare(&|_| {})?;
+        let parts = Parts::prepare()?;
         Self::start_with(&parts, options)
     }
 

@@ -6,14 +6,22 @@ use anyhow::Result;
 use end_to_end::folders;
 use end_to_end::lab::{self, ACCOUNTS, Lab, LabOptions, Parts};
 
+use crate::{packages, step};
+
 /// The lab that is meant if none is named.
 pub(crate) const NAME: &str = "default";
 
 pub(crate) fn up(name: &str) -> Result<()> {
-    let parts = Parts::prepare(&|step| println!("… {step}"))?;
+    let parts = prepare()?;
     let options = LabOptions { name: name.into(), stays: true, ..LabOptions::default() };
     print(name, &Lab::start_with(&parts, &options)?);
     Ok(())
+}
+
+/// Installs and builds what a lab is made of.
+pub(crate) fn prepare() -> Result<Parts> {
+    packages::for_lab()?;
+    step::work("build the lab's programs and its Wine prefix", Parts::prepare)
 }
 
 pub(crate) fn down(name: &str) -> Result<()> {

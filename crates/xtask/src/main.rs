@@ -1,18 +1,29 @@
 //! Every chore of the project: `cargo xtask COMMAND`.
 #![forbid(unsafe_code)]
 
+mod ansible;
+mod build;
+mod collection;
+mod demo;
 mod lab;
+mod packages;
+mod step;
+mod test;
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 const USAGE: &str = "\
 cargo xtask COMMAND
 
+  demo               run a command on a Windows host of the project's own, with Ansible
+  test               check and test everything
+  build              plugins/modules/psexec and target/service/psexec-service.exe
+  collection         target/collection/native-windows-<version>.tar.gz
   lab up [NAME]      start a Windows host on loopback, and leave it running
   lab down [NAME]    stop it
-  lab status         list the labs
+  lab status         list the labs that are running
 ";
 
 fn main() -> ExitCode {
@@ -28,11 +39,20 @@ fn main() -> ExitCode {
 
 fn run(arguments: &[&str]) -> Result<()> {
     match arguments {
+        ["demo"] => demo::run(),
+        ["test"] => test::run(),
+        ["build"] => build::run().map(drop),
+        ["collection"] => collection::run().map(drop),
         ["lab", "up"] => lab::up(lab::NAME),
         ["lab", "up", name] => lab::up(name),
         ["lab", "down"] => lab::down(lab::NAME),
         ["lab", "down", name] => lab::down(name),
         ["lab", "status"] => lab::status(),
-        _ => anyhow::bail!("unknown command\n\n{USAGE}"),
+        ["help" | "--help" | "-h"] => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        [] => bail!("no command\n\n{USAGE}"),
+        [command, ..] => bail!("unknown command: {command}\n\n{USAGE}"),
     }
 }

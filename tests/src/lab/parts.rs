@@ -44,18 +44,15 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// Builds what is missing or out of date: the first time half a minute, then nothing. `progress` is told of
-    /// every step that takes long.
-    pub fn prepare(progress: &dyn Fn(&str)) -> Result<Self> {
+    /// Builds what is missing or out of date: a minute the first time, then nothing.
+    pub fn prepare() -> Result<Self> {
         check_host()?;
         let build = folders::labs().join("build");
         fs::create_dir_all(&build)?;
-        progress("building the lab's Windows programs");
         let programs = toolchain::build_for_windows("lab-windows", &build.join("windows"))?;
         let shim = build_shim(&build)?;
         let template = build.join("template");
         if !template.exists() {
-            progress("making a Wine prefix");
             make_template(&template)?;
         }
         Ok(Self { shim, template, programs })

@@ -1,0 +1,37 @@
+//! `build`: the module as it ships.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use end_to_end::folders;
+
+use crate::{packages, step};
+
+/// Builds the module, the service inside it, and returns the module's place in the collection.
+pub(crate) fn run() -> Result<PathBuf> {
+    packages::for_build()?;
+    let mut cargo = cargo();
+    cargo.args(["build", "--release", "--package", "psexec"]);
+    step::run("build the module and its Windows service", &mut cargo)?;
+    let service = folders::repository().join("target/service/psexec-service.exe");
+    ensure!(service.exists(), "the build has not left {}", service.display());
+    let module = folders::module();
+    let fresh = module.with_extension("new");
+    fs::copy(folders::target().join("release/psexec"), &fresh)
+        .context("the module is not where it was built")?;
+    fs::rename(&fresh, &module)?;
+    println!("  {} ({})", module.display(), size(&module)?);
+    println!("  {} ({})", service.display(), size(&service)?);
+    Ok(module)
+}
+
+/// Cargo, as it was called itself.
+pub(crate) fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+fn size(file: &Path) -> Result<String> {
+    Ok(format!("{:.1} KB", file.metadata()?.len() as f64 / 1000.0))
+}

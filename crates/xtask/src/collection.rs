@@ -1,0 +1,77 @@
+//! `collection`: the tarball for Galaxy.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use end_to_end::folders;
+
+use crate::{ansible, build, step};
+
+/// Galaxy takes no more.
+const LARGEST_BYTES: u64 = 20_000_000;
+
+/// Everything that goes to the users.
+const CONTENTS: [&str; 9] = [
+    "CHANGELOG.md",
+    "FILES.json",
+    "LICENSE-APACHE",
+    "LICENSE-MIT",
+    "MANIFEST.json",
+    "README.md",
+    "meta/runtime.yml",
+    "plugins/modules/psexec",
+    "plugins/modules/psexec.yml",
+];
+
+/// Builds the module and the collection around it, looks into it, and returns its place.
+pub(crate) fn run() -> Result<PathBuf> {
+    build::run()?;
+    let version = version()?;
+    let folder = folders::target().join("collection");
+    fs::create_dir_all(&folder)?;
+    let mut galaxy = Command::new(ansible::programs()?.join("ansible-galaxy"));
+    galaxy.args(["collection", "build", "--force", "--output-path"]).arg(&folder).arg(folders::repository());
+    step::run("build the collection", &mut galaxy)?;
+    let tarball = folder.join(format!("native-windows-{version}.tar.gz"));
+    step::work("look into the collection", || check(&tarball))?;
+    println!("  {} ({:.1} MB)", tarball.display(), tarball.metadata()?.len() as f64 / 1e6);
+    Ok(tarball)
+}
+
+fn check(tarball: &Path) -> Result<()> {
+    let bytes = tarball.metadata().with_context(|| format!("{} was not built", tarball.display()))?.len();
+    ensure!(bytes < LARGEST_BYTES, "{bytes} bytes are more than Galaxy takes");
+    let output = Command::new("tar").arg("-tvzf").arg(tarball).output().context("tar does not start")?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let listing = String::from_utf8_lossy(&output.stdout);
+    // mode, owner, size, date, time, name
+    let entries: Vec<(&str, &str)> = listing
+        .lines()
+        .filter(|line| !line.starts_with('d'))
+        .filter_map(|line| Some((line.split_whitespace().next()?, line.split_whitespace().nth(5)?)))
+        .collect();
+    let found: BTreeSet<&str> = entries.iter().map(|(_, name)| *name).collect();
+    let wanted: BTreeSet<&str> = CONTENTS.into();
+    let missing: Vec<_> = wanted.difference(&found).collect();
+    let strange: Vec<_> = found.difference(&wanted).collect();
+    ensure!(
+        missing.is_empty() && strange.is_empty(),
+        "missing: {missing:?}; not meant to be there: {strange:?}"
+    );
+    let executable = |name: &str| entries.contains(&("-rwxr-xr-x", name));
+    ensure!(executable("plugins/modules/psexec"), "the module is not executable in the collection");
+    Ok(())
+}
+
+/// The version in galaxy.yml, which has to be the workspace's.
+fn version() -> Result<String> {
+    let galaxy = fs::read_to_string(folders::repository().join("galaxy.yml"))?;
+    let version = galaxy.lines().find_map(|line| line.strip_prefix("version: "));
+    let version = version.context("galaxy.yml names no version")?.trim();
+    let cargo = env!("CARGO_PKG_VERSION");
+    ensure!(version == cargo, "galaxy.yml says version {version}, Cargo.toml {cargo}");
+    Ok(version.to_owned())
+}

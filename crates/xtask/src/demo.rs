@@ -1,0 +1,32 @@
+//! `demo`: from nothing to a command's output.
+
+use std::process::Command;
+
+use anyhow::{Result, ensure};
+use end_to_end::folders;
+use end_to_end::lab::{ADMINISTRATOR, Lab, LabOptions};
+
+use crate::{ansible, lab, step};
+
+pub(crate) fn run() -> Result<()> {
+    ansible::install_collection()?;
+    let parts = lab::prepare()?;
+    let lab = step::work("start a Windows host on loopback", || {
+        Lab::start_with(&parts, &LabOptions { name: "demo".into(), ..LabOptions::default() })
+    })?;
+    let options = format!(
+        "hostname={} port={} connection_username={} connection_password={} executable=cmd.exe \
+         arguments='/c echo Hello World'",
+        lab.host(),
+        lab.port(),
+        ADMINISTRATOR.name,
+        ADMINISTRATOR.password
+    );
+    println!("\n$ ansible localhost -m native.windows.psexec -a \"{options}\"");
+    let mut ansible = Command::new(ansible::programs()?.join("ansible"));
+    ansible.args(["localhost", "-m", "native.windows.psexec", "-a", &options]);
+    let status = ansible.env("ANSIBLE_COLLECTIONS_PATH", folders::collections()).status()?;
+    lab.stop()?;
+    ensure!(status.success(), "Ansible says that the task failed");
+    Ok(())
+}

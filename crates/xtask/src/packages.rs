@@ -1,0 +1,50 @@
+//! Debian's packages: what is missing gets installed.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Result, bail};
+use end_to_end::{lab, toolchain};
+
+use crate::step;
+
+/// What the lab needs.
+pub(crate) fn for_lab() -> Result<()> {
+    install(&[lab::debian_packages_missing(), toolchain::debian_packages_missing()].concat())
+}
+
+/// What the module's build needs.
+pub(crate) fn for_build() -> Result<()> {
+    install(&toolchain::debian_packages_missing())
+}
+
+/// What Ansible needs.
+pub(crate) fn for_ansible() -> Result<()> {
+    let ensurepip = Command::new("python3").args(["-c", "import venv, ensurepip"]).output();
+    let there = ensurepip.is_ok_and(|output| output.status.success());
+    install(if there { &[] } else { &["python3", "python3-venv"] })
+}
+
+fn install(packages: &[&str]) -> Result<()> {
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let names = packages.join(" ");
+    if !Path::new("/usr/bin/apt-get").exists() {
+        bail!("these packages are missing, and this is no Debian to install them on: {names}");
+    }
+    if Command::new("id").arg("-u").output()?.stdout != b"0\n" {
+        bail!("these packages are missing; run as root, or install them:\n  apt-get install {names}");
+    }
+    step::run("update the list of packages", apt_get().arg("update"))?;
+    let mut install = apt_get();
+    install.args(["install", "--yes", "--no-install-recommends"]).args(packages);
+    step::run(&format!("install {names}"), &mut install)?;
+    Ok(())
+}
+
+fn apt_get() -> Command {
+    let mut apt_get = Command::new("apt-get");
+    apt_get.env("DEBIAN_FRONTEND", "noninteractive");
+    apt_get
+}

@@ -1,0 +1,142 @@
+//! `test`: everything that can be checked without a person.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Result, bail};
+use end_to_end::toolchain;
+
+use crate::{ansible, build, lab, packages, step};
+
+pub(crate) fn run() -> Result<()> {
+    packages::for_lab()?;
+    let mut report = Report::default();
+    report.check("formatting", build::cargo().args(["fmt", "--all", "--check"]))?;
+    ansible::install_collection()?; // builds the module, which clippy's and the tests' builds reuse
+    report.check(
+        "clippy",
+        build::cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+    )?;
+    if toolchain::current_toolchain_has_target() {
+        let mut clippy = build::cargo();
+        clippy.args(["clippy", "--target", toolchain::TARGET]);
+        clippy.args(["--package", "psexec-service", "--package", "lab-windows", "--", "-D", "warnings"]);
+        report.check("clippy for Windows", &mut clippy)?;
+    } else {
+        report.left_out("clippy for Windows", "the toolchain lacks rustup's target x86_64-pc-windows-gnu");
+    }
+    if is_installed("cargo-deny") {
+        report.check(
+            "licences",
+            build::cargo().args(["deny", "--offline", "check", "licenses", "bans", "sources"]),
+        )?;
+    } else {
+        report.left_out("licences", "cargo-deny is not installed");
+    }
+    let mut units = build::cargo();
+    units.args(["test", "--workspace", "--exclude", "end-to-end", "--no-fail-fast"]);
+    report.tests("unit and property tests", &mut units)?;
+    lab::prepare()?;
+    let mut end_to_end = build::cargo();
+    end_to_end.args(["test", "--package", "end-to-end", "--no-fail-fast"]);
+    report.tests("end-to-end tests", &mut end_to_end)?;
+    report.conclude()
+}
+
+fn is_installed(program: &str) -> bool {
+    std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).exists()))
+}
+
+/// What was checked, with what result.
+#[derive(Default)]
+struct Report {
+    lines: Vec<String>,
+    failures: Vec<String>,
+}
+
+impl Report {
+    fn check(&mut self, title: &str, command: &mut Command) -> Result<()> {
+        let finished = step::attempt(title, command)?;
+        self.note(title, &finished, if finished.succeeded { "passed".into() } else { "FAILED".into() });
+        Ok(())
+    }
+
+    fn tests(&mut self, title: &str, command: &mut Command) -> Result<()> {
+        let finished = step::attempt(title, command)?;
+        let counts = Counts::of(&finished.log);
+        self.note(
+            title,
+            &finished,
+            format!("{} passed, {} failed, {} ignored", counts.passed, counts.failed, counts.ignored),
+        );
+        Ok(())
+    }
+
+    fn note(&mut self, title: &str, finished: &step::Finished, result: String) {
+        self.lines.push(format!("{title}: {result}"));
+        if !finished.succeeded {
+            self.failures.push(failure(title, &finished.log, &finished.path));
+        }
+    }
+
+    fn left_out(&mut self, title: &str, reason: &str) {
+        println!("- {title}: not run, {reason}");
+        self.lines.push(format!("{title}: not run, {reason}"));
+    }
+
+    fn conclude(self) -> Result<()> {
+        for failure in &self.failures {
+            println!("\n{failure}");
+        }
+        println!("\n{}", self.lines.join("\n"));
+        if !self.failures.is_empty() {
+            bail!("{} of {} checks failed", self.failures.len(), self.lines.len());
+        }
+        Ok(())
+    }
+}
+
+/// The sum of the lines `test result: ok. 3 passed; 0 failed; 1 ignored; …`.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Counts {
+    passed: u32,
+    failed: u32,
+    ignored: u32,
+}
+
+impl Counts {
+    fn of(log: &str) -> Self {
+        let mut sum = Self::default();
+        for line in log.lines().filter_map(|line| line.strip_prefix("test result: ")) {
+            let number = |kind: &str| {
+                let word = line.split("; ").find_map(|part| part.strip_suffix(kind));
+                word.and_then(|text| text.rsplit(' ').next()).and_then(|text| text.parse().ok()).unwrap_or(0)
+            };
+            sum.passed += number(" passed");
+            sum.failed += number(" failed");
+            sum.ignored += number(" ignored");
+        }
+        sum
+    }
+}
+
+/// The part of a log that says what failed: cargo's own summary of failures, else its end.
+fn failure(title: &str, log: &str, path: &Path) -> String {
+    let start = log.find("\nfailures:\n").map_or("", |start| &log[start..]);
+    let shown = if start.is_empty() { end_to_end::lab::last_lines(log, 40) } else { start.trim().to_owned() };
+    format!("{title} ({})\n{shown}", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_summed_over_a_log() {
+        let log = "running 3 tests\n\
+                   test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s\n\
+                   test result: FAILED. 10 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out\n";
+        assert_eq!(Counts::of(log), Counts { passed: 13, failed: 2, ignored: 1 });
+    }
+}
