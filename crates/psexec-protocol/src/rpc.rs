@@ -288,3 +288,59 @@ const CONTEXT_ID: u16 = 0;
 
 /// p_cont_def_result_t
 const ACCEPTANCE: u16 = 0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ack(change: impl Fn(&mut BindAck)) -> Result<BoundContext, RpcError> {
+        let mut fragment =
+            Fragment::decode(&encode_bind_ack(1, "\\PIPE\\svcctl")).expect("our own acknowledgement");
+        if let Pdu::BindAck(ack) = &mut fragment.pdu {
+            change(ack);
+        }
+        decode_bind_answer(&fragment.encode(), 1)
+    }
+
+    #[test]
+    fn a_bind_is_only_bound_to_what_was_offered() {
+        assert_eq!(ack(|_| ()), Ok(BoundContext { max_transmit: MAX_FRAGMENT, max_receive: MAX_FRAGMENT }));
+        assert_eq!(
+            ack(|ack| (ack.max_transmit, ack.max_receive) = (u16::MAX, u16::MAX)),
+            Ok(BoundContext { max_transmit: MAX_FRAGMENT, max_receive: MAX_FRAGMENT })
+        );
+        assert_eq!(ack(|ack| ack.max_receive = 8), Err(RpcError::FragmentTooSmall { size: 8 }));
+        assert_eq!(ack(|ack| ack.results.clear()), Err(RpcError::UnexpectedResults { count: 0 }));
+        assert_eq!(
+            ack(|ack| (ack.results[0].result, ack.results[0].reason) = (2, 1)),
+            Err(RpcError::ContextRejected { result: 2, reason: 1 })
+        );
+        assert_eq!(
+            ack(|ack| ack.results[0].transfer_syntax.major = 1),
+            Err(RpcError::UnexpectedTransferSyntax)
+        );
+    }
+
+    #[test]
+    fn a_bind_is_not_answered_by_anything_else() {
+        let answer = |bytes: &[u8]| decode_bind_answer(bytes, 1);
+        assert_eq!(answer(&encode_bind_nak(1, 4)), Err(RpcError::BindRejected { reason: 4 }));
+        assert_eq!(answer(&encode_fault(1, 5)), Err(RpcError::Fault { status: 5 }));
+        assert_eq!(answer(&encode_bind_ack(2, "")), Err(RpcError::WrongCallId { expected: 1, actual: 2 }));
+        assert_eq!(
+            answer(&encode_response(1, &[], MAX_FRAGMENT)[0]),
+            Err(RpcError::UnexpectedPdu { pdu_type: 2 })
+        );
+        assert_eq!(answer(&[]), Err(RpcError::Truncated));
+    }
+
+    #[test]
+    fn full_fragments_are_cut_at_multiples_of_8() {
+        let lengths = |stub: usize| -> Vec<usize> {
+            encode_request(1, 2, &vec![0; stub], MAX_FRAGMENT).iter().map(Vec::len).collect()
+        };
+        assert_eq!(lengths(0), [24]);
+        assert_eq!(lengths(4256), [4280]);
+        assert_eq!(lengths(4257), [4280, 25]);
+    }
+}

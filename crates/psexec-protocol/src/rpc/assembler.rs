@@ -146,3 +146,78 @@ impl Stub {
         Ok(last.then(|| core::mem::take(&mut self.bytes)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+    use crate::rpc::{MAX_FRAGMENT, Response, encode_fault, encode_request, encode_response};
+
+    const CALL_ID: u32 = 7;
+
+    fn push(bytes: &[u8]) -> Result<Option<Vec<u8>>, RpcError> {
+        ResponseAssembler::new(CALL_ID).push(bytes)
+    }
+
+    fn part(first: bool, last: bool) -> Vec<u8> {
+        let response = Response { allocation_hint: 0, context_id: 0, cancel_count: 0, stub: vec![1] };
+        Fragment { first, last, call_id: CALL_ID, pdu: Pdu::Response(response) }.encode()
+    }
+
+    #[test]
+    fn fragments_must_be_in_order() {
+        assert_eq!(
+            push(&[part(true, false), part(false, false), part(false, true)].concat()),
+            Ok(Some(vec![1; 3]))
+        );
+        for wrong in [
+            vec![part(false, true)],
+            vec![part(true, false), part(true, true)],
+            vec![part(true, true), part(true, true)],
+        ] {
+            assert_eq!(push(&wrong.concat()), Err(RpcError::OutOfOrder));
+        }
+    }
+
+    #[test]
+    fn a_fault_ends_the_call_at_any_fragment() {
+        let fault = encode_fault(CALL_ID, 0x1c01_0003);
+        assert_eq!(push(&fault), Err(RpcError::Fault { status: 0x1c01_0003 }));
+        assert_eq!(push(&[part(true, false), fault].concat()), Err(RpcError::Fault { status: 0x1c01_0003 }));
+    }
+
+    #[test]
+    fn answers_to_others_are_refused() {
+        let other = encode_response(8, &[], MAX_FRAGMENT).concat();
+        assert_eq!(push(&other), Err(RpcError::WrongCallId { expected: CALL_ID, actual: 8 }));
+        let request = encode_request(CALL_ID, 0, &[], MAX_FRAGMENT).concat();
+        assert_eq!(push(&request), Err(RpcError::UnexpectedPdu { pdu_type: 0 }));
+    }
+
+    #[test]
+    fn a_length_below_the_header_is_refused_at_once() {
+        let mut bytes = part(true, true);
+        bytes[8..10].copy_from_slice(&15_u16.to_le_bytes());
+        assert_eq!(push(&bytes[..16]), Err(RpcError::WrongLength { length: 15 }));
+    }
+
+    #[test]
+    fn an_answer_may_be_as_long_as_the_limit_but_not_longer() {
+        let answer = |length| encode_response(CALL_ID, &vec![0; length], u16::MAX).concat();
+        assert_eq!(push(&answer(MAX_STUB)).map(|stub| stub.map(|stub| stub.len())), Ok(Some(MAX_STUB)));
+        assert_eq!(push(&answer(MAX_STUB + 1)), Err(RpcError::StubTooLong));
+    }
+
+    #[test]
+    fn one_assembler_takes_one_call_after_the_other() {
+        let mut assembler = RequestAssembler::new();
+        for call_id in [1, 2] {
+            let request = encode_request(call_id, 15, &[3; 40], 48).concat();
+            assert_eq!(
+                assembler.push(&request),
+                Ok(Some(AssembledRequest { call_id, opnum: 15, stub: vec![3; 40] }))
+            );
+        }
+    }
+}

@@ -345,3 +345,87 @@ impl Names<'_> {
         Ok(decode_utf16_lossy(&tail[..length]))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::{borrow::ToOwned, vec};
+
+    use super::*;
+
+    /// A buffer with `count` services, whose names all lie at `offset`, and `names` behind them.
+    fn buffer(count: u32, offset: u32, names: &str) -> Vec<u8> {
+        let mut writer = Writer::new();
+        for _ in 0..count {
+            writer.u32(offset);
+            writer.u32(offset);
+            ServiceStatus::default().write(&mut writer);
+        }
+        writer.utf16(names);
+        writer.into_bytes()
+    }
+
+    #[test]
+    fn names_must_end_within_the_buffer() {
+        assert_eq!(decode_services(&buffer(1, 36, "a"), 1), Err(NdrError::InvalidOffset { offset: 36 }));
+        assert_eq!(decode_services(&buffer(1, 41, "a\0"), 1), Err(NdrError::InvalidOffset { offset: 41 }));
+        assert_eq!(
+            decode_services(&buffer(1, u32::MAX, "a\0"), 1),
+            Err(NdrError::InvalidOffset { offset: u32::MAX })
+        );
+        assert_eq!(decode_services(&buffer(1, 36, "a\0"), 2), Err(NdrError::Truncated));
+        assert_eq!(decode_services(&buffer(0, 0, ""), u32::MAX), Err(NdrError::Truncated));
+    }
+
+    #[test]
+    fn a_name_may_also_be_the_display_name() {
+        let services = decode_services(&buffer(1, 36, "name\0"), 1).expect("a valid buffer");
+        let status = ServiceStatus::default();
+        let [service_name, display_name] = ["name".to_owned(), "name".to_owned()];
+        assert_eq!(services, [EnumServiceStatus { service_name, display_name, status }]);
+    }
+
+    #[test]
+    fn many_services_cannot_share_one_long_name() {
+        let long = "x".repeat(1000) + "\0";
+        assert_eq!(
+            decode_services(&buffer(10, 360, &long), 10),
+            Err(NdrError::InvalidOffset { offset: 360 })
+        );
+    }
+
+    #[test]
+    fn an_odd_name_does_not_hide_the_others() {
+        let mut bytes = buffer(1, 36, "");
+        bytes.extend([0x00, 0xd8, b'a', 0, 0, 0]);
+        let services = decode_services(&bytes, 1).expect("a valid buffer");
+        assert_eq!(services[0].service_name, "\u{fffd}a");
+    }
+
+    #[test]
+    fn a_failed_query_needs_no_status() {
+        let decode = |return_code: u32| {
+            let words = [0, 36, return_code];
+            ServiceStatusProcessAnswer::decode(&words.map(u32::to_le_bytes).concat())
+        };
+        assert_eq!(
+            decode(122),
+            Ok(ServiceStatusProcessAnswer {
+                status: ServiceStatusProcess::default(),
+                bytes_needed: 36,
+                return_code: 122
+            })
+        );
+        assert_eq!(decode(0), Err(NdrError::Truncated));
+    }
+
+    #[test]
+    fn an_empty_list_needs_no_buffer() {
+        let answer = EnumServicesStatusAnswer {
+            services: vec![],
+            bytes_needed: 0,
+            resume_index: Some(0),
+            return_code: 0,
+        };
+        assert_eq!(EnumServicesStatusAnswer::decode(&answer.encode()), Ok(answer));
+    }
+}
