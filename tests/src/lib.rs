@@ -4,5 +4,8 @@
 #![forbid(unsafe_code)]
 
 pub mod folders;
+pub mod host;
 pub mod lab;
+pub mod module;
+pub mod server;
 pub mod toolchain;

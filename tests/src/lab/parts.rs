@@ -49,13 +49,18 @@ impl Parts {
         check_host()?;
         let build = folders::labs().join("build");
         fs::create_dir_all(&build)?;
-        let programs = toolchain::build_for_windows("lab-windows", &build.join("windows"))?;
+        let programs = Self::build_programs()?;
         let shim = build_shim(&build)?;
         let template = build.join("template");
         if !template.exists() {
             make_template(&template)?;
         }
         Ok(Self { shim, template, programs })
+    }
+
+    /// Builds the Windows programs alone, and returns the folder they are in.
+    pub fn build_programs() -> Result<PathBuf> {
+        toolchain::build_for_windows("lab-windows", &folders::labs().join("build/windows"))
     }
 
     pub(super) fn copy_prefix(&self, to: &Path) -> Result<()> {
@@ -71,11 +76,6 @@ impl Parts {
 
     pub(super) fn copy_accounts(&self, samba: &Path) -> Result<()> {
         copy_tree(&self.template.join("samba"), samba)
-    }
-
-    /// The program that tests run on the host.
-    pub fn probe(&self) -> PathBuf {
-        self.programs.join("probe.exe")
     }
 }
 

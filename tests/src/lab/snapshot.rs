@@ -3,10 +3,8 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::thread;
-use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use super::Lab;
 
@@ -65,25 +63,6 @@ impl Lab {
         let windows = self.drive_c().join("windows");
         collect_files(&windows, &windows, &mut snapshot.files)?;
         Ok(snapshot)
-    }
-
-    /// Fails unless everything that was not there `before` goes away within five seconds: a service deletes
-    /// itself and a process ends a little later than its client hears of it.
-    pub fn assert_clean(&self, before: &Snapshot) -> Result<()> {
-        const PATIENCE: Duration = Duration::from_secs(5);
-        const PAUSE: Duration = Duration::from_millis(20);
-
-        let started = Instant::now();
-        loop {
-            let left = self.snapshot()?.since(before);
-            if left.is_empty() {
-                return Ok(());
-            }
-            if started.elapsed() > PATIENCE {
-                bail!("left on the host: {}", left.join(", "));
-            }
-            thread::sleep(PAUSE);
-        }
     }
 }
 

@@ -1,0 +1,79 @@
+//! Many runs, at once and in a row, and runs whose client goes away.
+
+use std::process::{Command, Output};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use end_to_end::host::{Host, on_host};
+use end_to_end::module::{self, Task};
+use lab_windows::pattern;
+use serde_json::json;
+
+#[track_caller]
+fn run_at_once(host: &Host, count: usize) {
+    thread::scope(|scope| {
+        for number in 0..count {
+            scope.spawn(move || {
+                let size = 20_000 + number;
+                let outcome = host.probe(&format!("emit stdout {size}"), &json!({}));
+                outcome.assert_ran(0);
+                assert_eq!(outcome.text("stdout").as_bytes(), pattern(size), "run {number}");
+                host.probe(&format!("exit {number}"), &json!({})).assert_ran(number as u64);
+            });
+        }
+    });
+}
+
+#[test]
+fn two_runs_at_once_keep_apart() {
+    on_host(|host| run_at_once(host, 2));
+}
+
+#[test]
+fn twenty_runs_at_once_keep_apart() {
+    on_host(|host| run_at_once(host, 20));
+}
+
+#[test]
+fn fifty_runs_in_a_row_leave_nothing() {
+    on_host(|host| {
+        for _ in 0..50 {
+            host.probe("exit 0", &json!({})).assert_ran(0);
+        }
+    });
+}
+
+/// Sends the module a signal in the middle of a run.
+fn interrupt(host: &Host, arguments: &str, signal: &str) -> (Output, Duration) {
+    let task = Task::new(&host.options(&host.probe_options(arguments, &json!({})))).expect("a task");
+    let module = task.command().expect("the module").spawn().expect("the module starts");
+    thread::sleep(Duration::from_secs(2));
+    let started = Instant::now();
+    // The signal is for the module, which is the one child of `timeout`.
+    let kill = format!("kill -{signal} $(cat /proc/{0}/task/{0}/children)", module.id());
+    assert!(Command::new("sh").args(["-c", &kill]).status().expect("sh").success());
+    (module.wait_with_output().expect("the module ends"), started.elapsed())
+}
+
+#[test]
+fn a_module_that_is_terminated_answers_and_ends_the_process() {
+    on_host(|host| {
+        let (output, elapsed) = interrupt(host, "tree 60000", "TERM");
+        let outcome = module::outcome(&output, elapsed).expect("one JSON object");
+        outcome.assert_failed();
+        assert!(elapsed < Duration::from_secs(10), "{elapsed:?}");
+    });
+}
+
+#[test]
+fn a_process_whose_client_was_killed_runs_to_its_end() {
+    on_host(|host| {
+        const FILE: &str = r"C:\Windows\Temp\native-windows-survivor.txt";
+
+        interrupt(host, &format!("touch {FILE} 4000"), "KILL");
+        thread::sleep(Duration::from_secs(4));
+        let written = host.run(&json!({ "executable": "cmd.exe", "arguments": format!("/c type {FILE}") }));
+        host.run(&json!({ "executable": "cmd.exe", "arguments": format!("/c del {FILE}") })).assert_ran(0);
+        assert_eq!(written.text("stdout"), "touched");
+    });
+}

@@ -1,0 +1,251 @@
+//! What a process on the host gets, and what comes back of it.
+
+use std::time::Duration;
+
+use end_to_end::host::on_host;
+use lab_windows::pattern;
+use serde_json::json;
+
+#[test]
+fn output_comes_back() {
+    on_host(|host| {
+        let outcome = host.run(&json!({ "executable": "cmd.exe", "arguments": "/c echo Hello World" }));
+        outcome.assert_ran(0);
+        assert_eq!(outcome.text("stdout"), "Hello World\r\n");
+        assert_eq!(outcome.text("stderr"), "");
+        assert!(!outcome.has("pid"));
+    });
+}
+
+#[test]
+fn exit_codes_are_unsigned_numbers_of_32_bits() {
+    on_host(|host| {
+        for (given, rc) in [("0", 0), ("10", 10), ("-5", 4_294_967_291)] {
+            let arguments = format!("/c exit {given}");
+            host.run(&json!({ "executable": "cmd.exe", "arguments": arguments })).assert_ran(rc);
+        }
+    });
+}
+
+#[test]
+fn stdout_and_stderr_stay_apart() {
+    on_host(|host| {
+        let outcome = host.probe("emit both 100000", &json!({}));
+        outcome.assert_ran(0);
+        let expected = String::from_utf8(pattern(100_000)).expect("the pattern is ASCII");
+        assert_eq!(outcome.text("stdout"), expected);
+        assert_eq!(outcome.text("stderr"), expected);
+
+        let outcome = host.probe("emit stderr 70", &json!({}));
+        outcome.assert_ran(0);
+        assert_eq!(outcome.text("stdout"), "");
+        assert_eq!(outcome.text("stderr"), &expected[..70]);
+    });
+}
+
+#[test]
+fn ten_megabytes_of_output_come_back_byte_for_byte() {
+    on_host(|host| {
+        const SIZE: usize = 10_000_000;
+
+        let outcome = host.probe(&format!("emit stdout {SIZE}"), &json!({}));
+        outcome.assert_ran(0);
+        let expected = pattern(SIZE);
+        let stdout = outcome.text("stdout").as_bytes();
+        let first_difference = stdout.iter().zip(&expected).position(|(a, b)| a != b);
+        assert_eq!((stdout.len(), first_difference), (SIZE, None));
+    });
+}
+
+#[test]
+fn output_that_is_not_utf_8_is_read_in_the_hosts_code_page() {
+    on_host(|host| {
+        // 0x82 is é in the OEM code pages 437 and 850.
+        let outcome = host.probe("bytes 4382736172", &json!({}));
+        outcome.assert_ran(0);
+        assert_eq!(outcome.text("stdout"), "César");
+
+        let utf_8 = host.probe("bytes 43c3a9736172", &json!({}));
+        assert_eq!(utf_8.text("stdout"), "César");
+    });
+}
+
+#[test]
+fn output_without_a_last_line_end_is_kept_as_it_is() {
+    on_host(|host| {
+        assert_eq!(host.probe("bytes 610d0a0d0a62", &json!({})).text("stdout"), "a\r\n\r\nb");
+    });
+}
+
+#[test]
+fn stdin_is_read_line_by_line() {
+    on_host(|host| {
+        let outcome = host.probe("lines", &json!({ "stdin": "first\nsecond\n\nfourth" }));
+        outcome.assert_ran(0);
+        assert_eq!(outcome.text("stdout"), "1: first\n2: second\n3: \n4: fourth\n4 lines\n");
+    });
+}
+
+#[test]
+fn stdin_has_an_end() {
+    on_host(|host| {
+        let input = "äöü\r\n".repeat(20_000);
+        let outcome = host.probe("cat", &json!({ "stdin": input }));
+        outcome.assert_ran(7);
+        assert_eq!(outcome.text("stdout"), input);
+        assert_eq!(outcome.text("stderr"), format!("read {}\n", input.len()));
+    });
+}
+
+#[test]
+fn without_stdin_a_process_reads_its_end_at_once() {
+    on_host(|host| {
+        let outcome = host.probe("cat", &json!({}));
+        outcome.assert_ran(7);
+        assert_eq!(outcome.text("stdout"), "");
+        assert_eq!(outcome.text("stderr"), "read 0\n");
+    });
+}
+
+#[test]
+fn a_process_need_not_read_its_stdin() {
+    on_host(|host| {
+        let input = "x".repeat(300_000);
+        host.probe("exit 3", &json!({ "stdin": input })).assert_ran(3);
+        let outcome = host.probe("close-stdin 200", &json!({ "stdin": input }));
+        outcome.assert_ran(0);
+        assert_eq!(outcome.text("stdout"), "done\n");
+    });
+}
+
+#[test]
+fn the_working_directory_is_system32_or_the_one_that_is_asked_for() {
+    on_host(|host| {
+        let usual = host.probe("cwd", &json!({}));
+        usual.assert_ran(0);
+        assert_eq!(usual.text("stdout").trim_end().to_lowercase(), r"c:\windows\system32");
+
+        let other = host.probe("cwd", &json!({ "working_directory": r"C:\Windows\Temp" }));
+        other.assert_ran(0);
+        assert_eq!(other.text("stdout").trim_end().to_lowercase(), r"c:\windows\temp");
+    });
+}
+
+#[test]
+fn a_working_directory_that_does_not_exist_is_a_failure() {
+    on_host(|host| {
+        let outcome = host.probe("cwd", &json!({ "working_directory": r"C:\no such folder" }));
+        let message = outcome.assert_failed();
+        assert!(message.contains("[Err=0x10B, 267]"), "{message}");
+    });
+}
+
+#[test]
+fn arguments_arrive_as_they_are_written() {
+    on_host(|host| {
+        for arguments in [
+            r#"args plain "two words" 'single' ""#,
+            r"args trailing\ %PATH% ^& | < > * ? !",
+            "args Grüße 日本語 Ω \u{1f980}",
+            "args  two  spaces\tand a tab",
+            "args",
+        ] {
+            let outcome = host.probe(arguments, &json!({}));
+            outcome.assert_ran(0);
+            let expected = format!("\"{}\" {arguments}\n", host.probe_path());
+            assert_eq!(outcome.text("stdout"), expected);
+        }
+    });
+}
+
+#[test]
+fn the_priority_is_that_of_the_task() {
+    on_host(|host| {
+        for (priority, class) in [
+            ("idle", "0x40"),
+            ("below_normal", "0x4000"),
+            ("normal", "0x20"),
+            ("above_normal", "0x8000"),
+            ("high", "0x80"),
+        ] {
+            let outcome = host.probe("priority", &json!({ "priority": priority }));
+            outcome.assert_ran(0);
+            assert_eq!(outcome.text("stdout").trim_end(), class, "{priority}");
+        }
+    });
+}
+
+#[test]
+fn an_asynchronous_process_lives_on() {
+    on_host(|host| {
+        const FILE: &str = r"C:\Windows\Temp\native-windows-touched.txt";
+
+        let outcome = host.probe(&format!("touch {FILE} 2000"), &json!({ "asynchronous": true }));
+        assert_eq!(outcome.exit_code, Some(0), "{:?}", outcome.result);
+        let pid = outcome.number("pid");
+        assert!(pid > 0);
+        for absent in ["rc", "stdout", "stderr"] {
+            assert!(!outcome.has(absent), "{absent} in {:?}", outcome.result);
+        }
+        if let Some(lab) = host.lab() {
+            let processes = lab.snapshot().expect("a snapshot").processes;
+            assert!(processes.contains(&format!("{pid} probe.exe")), "{processes:?}");
+        }
+        std::thread::sleep(Duration::from_secs(3));
+        let written = host.run(&json!({ "executable": "cmd.exe", "arguments": format!("/c type {FILE}") }));
+        host.run(&json!({ "executable": "cmd.exe", "arguments": format!("/c del {FILE}") })).assert_ran(0);
+        assert_eq!(written.text("stdout"), "touched");
+    });
+}
+
+#[test]
+fn an_interactive_process_answers_with_its_exit_code_alone() {
+    on_host(|host| {
+        let outcome = host.probe("exit 3", &json!({ "interactive": true, "interactive_session": 1 }));
+        outcome.assert_ran(3);
+        for absent in ["stdout", "stderr", "pid"] {
+            assert!(!outcome.has(absent), "{absent} in {:?}", outcome.result);
+        }
+    });
+}
+
+#[test]
+fn a_time_out_ends_the_whole_tree() {
+    on_host(|host| {
+        let outcome = host.probe("tree 60000", &json!({ "process_timeout": 2 }));
+        outcome.assert_ran(4_294_967_286);
+        assert!(outcome.elapsed > Duration::from_secs(2), "{:?}", outcome.elapsed);
+        assert!(outcome.elapsed < Duration::from_secs(10), "{:?}", outcome.elapsed);
+        assert_eq!(outcome.text("stdout").lines().count(), 2, "two ids were printed before");
+    });
+}
+
+#[test]
+fn a_process_that_ends_in_time_keeps_its_exit_code() {
+    on_host(|host| {
+        host.probe("exit 5", &json!({ "process_timeout": 60 })).assert_ran(5);
+    });
+}
+
+#[test]
+fn a_child_that_keeps_the_output_open_does_not_hold_the_task_up_for_ever() {
+    on_host(|host| {
+        let outcome = host.probe("grandchild 3000", &json!({}));
+        outcome.assert_ran(0);
+        assert!(outcome.elapsed < Duration::from_secs(15), "{:?}", outcome.elapsed);
+        assert!(outcome.text("stdout").lines().next().is_some_and(|pid| pid.parse::<u32>().is_ok()));
+    });
+}
+
+#[test]
+fn an_executable_that_is_missing_is_named() {
+    on_host(|host| {
+        let outcome = host.run(&json!({ "executable": "no-such-program.exe" }));
+        let message = outcome.assert_failed();
+        let beginning = "Received error when running remote process: Received exception from remote PAExec \
+                         service: Failed to start \"no-such-program.exe\".";
+        assert!(message.starts_with(beginning), "{message}");
+        assert!(message.contains("[Err=0x2, 2]"), "{message}");
+        assert_eq!(outcome.result.get("changed"), Some(&json!(true)));
+    });
+}
