@@ -3,6 +3,7 @@
 //! INVARIANTS: nothing of this ships; what a test starts ends with the test, also when the test crashes.
 #![forbid(unsafe_code)]
 
+pub mod ansible;
 pub mod folders;
 pub mod host;
 pub mod lab;

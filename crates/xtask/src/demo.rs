@@ -1,9 +1,6 @@
 //! `demo`: from nothing to a command's output.
 
-use std::process::Command;
-
 use anyhow::{Result, ensure};
-use end_to_end::folders;
 use end_to_end::lab::{ADMINISTRATOR, Lab, LabOptions};
 
 use crate::{ansible, lab, step};
@@ -23,9 +20,8 @@ pub(crate) fn run() -> Result<()> {
         ADMINISTRATOR.password
     );
     println!("\n$ ansible localhost -m native.windows.psexec -a \"{options}\"");
-    let mut ansible = Command::new(ansible::programs()?.join("ansible"));
-    ansible.args(["localhost", "-m", "native.windows.psexec", "-a", &options]);
-    let status = ansible.env("ANSIBLE_COLLECTIONS_PATH", folders::collections()).status()?;
+    let mut ansible = end_to_end::ansible::command("ansible")?;
+    let status = ansible.args(["localhost", "-m", "native.windows.psexec", "-a", &options]).status()?;
     lab.stop()?;
     ensure!(status.success(), "Ansible says that the task failed");
     Ok(())
