@@ -1,6 +1,6 @@
 //! PAExec's messages on the main pipe, and the names of a run.
 //!
-//! PAExec publishes its [source] but no specification; this follows what its versions up to 1.29 and pypsexec send.
+//! PAExec publishes its [source] but no specification; this follows the former, and what pypsexec sends.
 //! The main pipe is in message mode: one message is one write and one read.
 //!
 //! ```text
