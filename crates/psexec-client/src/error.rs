@@ -4,6 +4,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use psexec_protocol::rpc::RpcError;
+use psexec_protocol::scmr::NdrError;
+
 /// A run that did not succeed: on which host, at which step, why.
 #[derive(Debug, thiserror::Error)]
 #[error("{host}: {step}: {kind}")]
@@ -127,6 +130,12 @@ pub enum ErrorKind {
     /// Neither a password nor a usable Kerberos ticket; or what the security package says.
     #[error("{0}")]
     Credentials(String),
+    /// DCE/RPC went wrong.
+    #[error("remote procedure call failed: {0}")]
+    Rpc(#[from] RpcError),
+    /// An answer of the service control manager cannot be understood.
+    #[error("malformed answer of the service control manager: {0}")]
+    Ndr(#[from] NdrError),
     /// The service reports that it could not run the process: its own words.
     #[error("{0}")]
     Process(String),
@@ -288,5 +297,20 @@ impl fmt::Display for NtStatus {
 impl fmt::Debug for NtStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+/// An error before it is known which host it belongs to.
+pub(crate) type Failure = (Step, ErrorKind);
+
+/// Says at which step a result was wanted.
+pub(crate) trait At<T> {
+    /// The error with its step.
+    fn at(self, step: Step) -> Result<T, Failure>;
+}
+
+impl<T, E: Into<ErrorKind>> At<T> for Result<T, E> {
+    fn at(self, step: Step) -> Result<T, Failure> {
+        self.map_err(|error| (step, error.into()))
     }
 }

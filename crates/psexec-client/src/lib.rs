@@ -3,7 +3,15 @@
 //! [`run`] does the whole job; what it is told is in [`Connection`] and [`Process`], what it answers is a [`Report`].
 #![forbid(unsafe_code)]
 
+mod auth;
+mod connect;
+mod deployment;
 mod error;
+mod pipes;
+mod run;
+mod scm;
+mod smb;
+mod trace;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,6 +19,8 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 pub use error::{Error, ErrorKind, Loss, NtStatus, PeerMisbehaved, Step};
+pub use run::run;
+pub use trace::TraceEntry;
 
 /// Where to connect and as whom.
 #[derive(Clone)]
@@ -119,15 +129,6 @@ pub struct Report {
     pub trace: Vec<TraceEntry>,
 }
 
-/// A step of the run.
-#[derive(Debug, Clone)]
-pub struct TraceEntry {
-    /// Since the start of the run.
-    pub at: Duration,
-    /// What happened.
-    pub what: String,
-}
-
 /// How the process ended or started.
 #[derive(Debug)]
 pub enum Outcome {
@@ -154,14 +155,4 @@ pub struct Output {
     pub stderr: Vec<u8>,
     /// OEM and ANSI code page of the host, where the service told them.
     pub code_pages: Option<psexec_protocol::paexec::CodePages>,
-}
-
-/// Runs `process` on the host; ends early, orderly, when `cancelled` resolves.
-pub async fn run(
-    _connection: Connection,
-    _process: Process,
-    _service: ServiceImage,
-    _cancelled: impl Future<Output = ()>,
-) -> Report {
-    todo!()
 }

@@ -1,0 +1,340 @@
+//! Our service on the host: uploaded, created, started; stopped, deleted, its file removed.
+use std::time::{Duration, Instant};
+
+use psexec_protocol::paexec::RunName;
+use psexec_protocol::scmr::*;
+use tokio::time::sleep;
+
+use crate::connect::within;
+use crate::error::{At, ErrorKind, Failure, NtStatus, Step};
+use crate::scm::ServiceManager;
+use crate::smb::{FileHandle, Request, Session, created_file, expect};
+use crate::trace::Trace;
+
+/// What a run has put on a host, and has to take away again.
+///
+/// INVARIANT: what may exist on the host is recorded here before the request that makes it leaves, so that
+/// [`Deployment::remove`] finds it wherever the run was cut off.
+pub(crate) struct Deployment<'a> {
+    session: &'a Session,
+    trace: &'a Trace,
+    pub(crate) name: RunName,
+    pub(crate) ipc: u32,
+    admin: u32,
+    manager: Option<ServiceManager<'a>>,
+    file_may_exist: bool,
+    service: ServiceState,
+    /// START_APP may have reached the service.
+    pub(crate) process_may_run: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ServiceState {
+    Absent,
+    /// Asked for; its handle has not arrived.
+    MayExist,
+    Created(Handle),
+    /// Windows removes it once it has stopped.
+    MarkedForDelete(Handle),
+}
+
+impl<'a> Deployment<'a> {
+    /// Connects both shares; nothing is on the host yet.
+    pub(crate) async fn begin(
+        session: &'a Session,
+        host: &str,
+        name: RunName,
+        trace: &'a Trace,
+    ) -> Result<Self, Failure> {
+        let ipc = session.connect_tree(host, "IPC$").await.at(Step::ConnectIpc)?;
+        let admin = session.connect_tree(host, "ADMIN$").await.at(Step::ConnectAdmin)?;
+        let ipc = within(REQUEST, session.connected_tree(ipc)).await.at(Step::ConnectIpc)?;
+        let admin = within(REQUEST, session.connected_tree(admin)).await.at(Step::ConnectAdmin)?;
+        trace.note("connected to IPC$ and ADMIN$");
+        Ok(Deployment {
+            session,
+            trace,
+            name,
+            ipc,
+            admin,
+            manager: None,
+            file_may_exist: false,
+            service: ServiceState::Absent,
+            process_may_run: false,
+        })
+    }
+
+    /// Uploads the service while the service manager is being opened, then creates the service.
+    pub(crate) async fn create(&mut self, image: &[u8], display_name: &str) -> Result<(), Failure> {
+        self.file_may_exist = true;
+        let file = self.name.executable();
+        let (validated, uploaded, manager) = tokio::join!(
+            within(REQUEST, self.session.check_negotiation(self.ipc)),
+            within(UPLOAD, upload(self.session, self.admin, &file, image)),
+            within(REQUEST, open_manager(self.session, self.ipc)),
+        );
+        validated.at(Step::Negotiate)?;
+        let (manager, handle) = manager.at(Step::OpenServiceManager)?;
+        let manager = self.manager.insert(manager);
+        if let Err(ErrorKind::Status { status: NtStatus::OBJECT_NAME_COLLISION, .. }) = uploaded {
+            // Somebody else's file: not ours to remove.
+            self.file_may_exist = false;
+        }
+        uploaded.at(Step::Upload)?;
+        self.trace.note(format!("uploaded {file}, {} bytes", image.len()));
+
+        self.service = ServiceState::MayExist;
+        let create = RCreateServiceW {
+            manager: handle,
+            service_name: self.name.service(),
+            display_name: Some(display_name.into()),
+            desired_access: SERVICE_QUERY_STATUS | SERVICE_START | SERVICE_STOP | DELETE,
+            service_type: SERVICE_WIN32_OWN_PROCESS,
+            start_type: SERVICE_DEMAND_START,
+            error_control: SERVICE_ERROR_NORMAL,
+            binary_path_name: format!("\"%SystemRoot%\\{file}\" -service"),
+            account: None,
+        };
+        let created = within(REQUEST, manager.call(&create)).await;
+        if let Err(ErrorKind::ServiceManager { .. }) = created {
+            // Refused: there is none of ours.
+            self.service = ServiceState::Absent;
+        }
+        self.service = ServiceState::Created(created.at(Step::CreateService)?.handle);
+        self.trace.note(format!("created the service {}", self.name.service()));
+        Ok(())
+    }
+
+    /// Starts the service.
+    pub(crate) async fn start(&mut self) -> Result<(), Failure> {
+        let (Some(manager), Some(service)) = (self.manager.as_mut(), self.service.handle()) else {
+            return Ok(());
+        };
+        match within(START, manager.call(&RStartServiceW { service })).await {
+            Err(ErrorKind::ServiceManager { code: ERROR_SERVICE_ALREADY_RUNNING, .. }) => Ok(()),
+            started => started.map(drop),
+        }
+        .at(Step::StartService)?;
+        self.trace.note("started the service");
+        Ok(())
+    }
+
+    /// Marks the running service for deletion: from now on Windows removes it as soon as it has stopped, whatever
+    /// becomes of us. [MS-SCMR] 3.1.4.3 allows it for a running service.
+    ///
+    /// [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
+    pub(crate) async fn mark_for_delete(&mut self) -> Result<(), ErrorKind> {
+        if let (Some(manager), ServiceState::Created(service)) = (self.manager.as_mut(), self.service) {
+            within(REQUEST, manager.call(&RDeleteService { service })).await?;
+            self.service = ServiceState::MarkedForDelete(service);
+        }
+        Ok(())
+    }
+
+    /// Why the service does not serve its pipe: it has stopped, if it has.
+    pub(crate) async fn check_running(&mut self) -> Result<(), ErrorKind> {
+        let (Some(manager), Some(service)) = (self.manager.as_mut(), self.service.handle()) else {
+            return Ok(());
+        };
+        let status = within(REQUEST, manager.call(&RQueryServiceStatus { service })).await?.status;
+        if status.current_state == SERVICE_STOPPED {
+            return Err(ErrorKind::ServiceStopped { win32_exit_code: status.win32_exit_code });
+        }
+        Ok(())
+    }
+
+    /// Takes up what a lost connection left: afterwards [`Deployment::remove`] takes it away. A process that may be
+    /// in the middle of its work is given a moment to end, and is otherwise left alone, which the answer tells the
+    /// user.
+    pub(crate) async fn resume(&mut self, process_may_run: bool) -> Result<Option<String>, ErrorKind> {
+        self.service = ServiceState::MayExist;
+        self.file_may_exist = true;
+        within(REQUEST, self.find_service()).await?;
+        if !process_may_run {
+            return Ok(None);
+        }
+        let started = Instant::now();
+        while self.service != ServiceState::Absent {
+            match self.check_running().await {
+                Ok(()) if started.elapsed() >= REMOVE => {
+                    self.service = ServiceState::Absent;
+                    self.file_may_exist = false;
+                    return Ok(Some(format!(
+                        "The process may still be running. The service {} removes itself when it has ended.",
+                        self.name.service()
+                    )));
+                }
+                Ok(()) => sleep(Duration::from_millis(250)).await,
+                Err(ErrorKind::ServiceStopped { .. }) => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes everything away that may be on the host. Answers what could not be, in sentences for the user.
+    pub(crate) async fn remove(mut self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.service != ServiceState::Absent
+            && let Err(error) = within(REMOVE, self.remove_service()).await
+        {
+            warnings.push(format!("The service {} could not be removed: {error}", self.name.service()));
+        }
+        let manager = self.manager.take();
+        let close = async {
+            if let Some(manager) = manager {
+                // The server closes it with the connection otherwise.
+                let _ = within(REMOVE, manager.close()).await;
+            }
+        };
+        let (removed, ()) = tokio::join!(self.remove_file(), close);
+        if let Err(error) = removed {
+            let file = self.name.executable();
+            warnings.push(format!("The file {file} could not be removed from ADMIN$: {error}"));
+        }
+        self.trace.note("removed the service and its file");
+        warnings
+    }
+
+    async fn remove_service(&mut self) -> Result<(), ErrorKind> {
+        if self.service == ServiceState::MayExist {
+            self.find_service().await?;
+        }
+        let (Some(manager), Some(service)) = (self.manager.as_mut(), self.service.handle()) else {
+            return Ok(());
+        };
+        let stop = RControlService { service, control: SERVICE_CONTROL_STOP };
+        match manager.call(&stop).await {
+            Ok(_) => {}
+            // It has stopped, or is about to.
+            Err(ErrorKind::ServiceManager {
+                code:
+                    ERROR_SERVICE_NOT_ACTIVE | ERROR_SERVICE_CANNOT_ACCEPT_CTRL | ERROR_SERVICE_MARKED_FOR_DELETE,
+                ..
+            }) => {}
+            Err(error) => return Err(error),
+        }
+        if let ServiceState::Created(service) = self.service {
+            match manager.call(&RDeleteService { service }).await {
+                Ok(_) | Err(ErrorKind::ServiceManager { code: ERROR_SERVICE_MARKED_FOR_DELETE, .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.service = ServiceState::Absent;
+        Ok(())
+    }
+
+    /// The answer to our RCreateServiceW did not arrive: looks whether it was carried out.
+    async fn find_service(&mut self) -> Result<(), ErrorKind> {
+        let (mut manager, handle) = open_manager(self.session, self.ipc).await?;
+        let open = ROpenServiceW {
+            manager: handle,
+            service_name: self.name.service(),
+            desired_access: SERVICE_QUERY_STATUS | SERVICE_STOP | DELETE,
+        };
+        self.service = match manager.call(&open).await {
+            Ok(opened) => ServiceState::Created(opened.handle),
+            Err(ErrorKind::ServiceManager { code: ERROR_SERVICE_DOES_NOT_EXIST, .. }) => ServiceState::Absent,
+            Err(error) => return Err(error),
+        };
+        self.manager = Some(manager);
+        Ok(())
+    }
+
+    /// Deletes the file; Windows holds it until the service's process is gone, so this tries again for a while.
+    async fn remove_file(&mut self) -> Result<(), ErrorKind> {
+        if !self.file_may_exist {
+            return Ok(());
+        }
+        let started = Instant::now();
+        let mut pause = Duration::from_millis(1);
+        loop {
+            match within(REQUEST, delete_file(self.session, self.admin, &self.name.executable())).await {
+                Ok(()) => break,
+                Err(ErrorKind::Status { status, .. })
+                    if is_still_held(status) && started.elapsed() < REMOVE =>
+                {
+                    sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_millis(250));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.file_may_exist = false;
+        Ok(())
+    }
+}
+
+impl ServiceState {
+    fn handle(self) -> Option<Handle> {
+        match self {
+            ServiceState::Created(handle) | ServiceState::MarkedForDelete(handle) => Some(handle),
+            ServiceState::Absent | ServiceState::MayExist => None,
+        }
+    }
+}
+
+async fn open_manager(session: &Session, ipc: u32) -> Result<(ServiceManager<'_>, Handle), ErrorKind> {
+    let mut manager = ServiceManager::bind(&session.channel, ipc).await?;
+    let desired_access = SC_MANAGER_CONNECT | SC_MANAGER_CREATE_SERVICE | SC_MANAGER_ENUMERATE_SERVICE;
+    let opened = manager.call(&ROpenSCManagerW { machine_name: None, desired_access }).await?;
+    Ok((manager, opened.handle))
+}
+
+/// Writes a new file in one wait for the server, or in a few where the server takes only small writes.
+async fn upload(session: &Session, admin: u32, name: &str, image: &[u8]) -> Result<(), ErrorKind> {
+    let limit = session.negotiated.max_write as usize;
+    if image.len() <= limit {
+        let file = FileHandle::just_opened(admin);
+        let requests = [
+            Request::create_file(admin, name),
+            Request::write(file, 0, image.to_vec()),
+            Request::close(file),
+        ];
+        let [created, written, closed] = session.channel.compound(requests).await?;
+        expect(&created, "CREATE of the service's file", &[NtStatus::SUCCESS])?;
+        expect(&written, "WRITE of the service's file", &[NtStatus::SUCCESS])?;
+        return expect(&closed, "CLOSE of the service's file", &[NtStatus::SUCCESS]);
+    }
+    let created = session.channel.send(Request::create_file(admin, name)).await?.answer().await?;
+    expect(&created, "CREATE of the service's file", &[NtStatus::SUCCESS])?;
+    let file = created_file(&created, admin)?;
+    let mut offset = 0;
+    for chunk in image.chunks(limit) {
+        let write = Request::write(file, offset, chunk.to_vec());
+        let written = session.channel.send(write).await?.answer().await?;
+        expect(&written, "WRITE of the service's file", &[NtStatus::SUCCESS])?;
+        offset += chunk.len() as u64;
+    }
+    let closed = session.channel.send(Request::close(file)).await?.answer().await?;
+    expect(&closed, "CLOSE of the service's file", &[NtStatus::SUCCESS])
+}
+
+async fn delete_file(session: &Session, admin: u32, name: &str) -> Result<(), ErrorKind> {
+    let requests = [Request::open_to_delete(admin, name), Request::close(FileHandle::just_opened(admin))];
+    let [opened, closed] = session.channel.compound(requests).await?;
+    if opened.status() == NtStatus::OBJECT_NAME_NOT_FOUND {
+        return Ok(());
+    }
+    expect(&opened, "CREATE to delete the service's file", &[NtStatus::SUCCESS])?;
+    expect(&closed, "CLOSE to delete the service's file", &[NtStatus::SUCCESS])
+}
+
+fn is_still_held(status: NtStatus) -> bool {
+    matches!(
+        status,
+        NtStatus::SHARING_VIOLATION
+            | NtStatus::CANNOT_DELETE
+            | NtStatus::ACCESS_DENIED
+            | NtStatus::DELETE_PENDING
+    )
+}
+
+/// Bound of an ordinary request: a host under load, or one whose antivirus looks closely.
+const REQUEST: Duration = Duration::from_secs(60);
+/// Bound of the upload, 160 KB: a modem's pace.
+const UPLOAD: Duration = Duration::from_secs(120);
+/// Bound of RStartServiceW: Windows itself gives a service 30 seconds.
+const START: Duration = Duration::from_secs(90);
+/// Bound of each part of the removal, and how long a file may be held.
+const REMOVE: Duration = Duration::from_secs(10);

@@ -1,0 +1,498 @@
+//! The run: connect, deploy, start, watch, remove.
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use psexec_protocol::paexec::{self, CodePages, Message, MessageBody, RunName, Settings, StartApp};
+use smb_msg::IoctlResponse;
+use tokio::sync::oneshot;
+use tokio::time::sleep;
+use zeroize::Zeroizing;
+
+use crate::connect::{connect, within};
+use crate::deployment::Deployment;
+use crate::error::{At, Error, ErrorKind, Failure, NtStatus, Step};
+use crate::pipes::{decode, read_message, read_to_end, write_and_close, write_message};
+use crate::smb::{FileHandle, Request, Session, created_file, expect};
+use crate::trace::Trace;
+use crate::{Account, Connection, IntegrityLevel, Outcome, Output, Priority, Process, Report, ServiceImage};
+
+/// Runs `process` on the host of `connection`.
+///
+/// When `cancelled` resolves, the process is ended and everything removed. The same is done when the future is
+/// dropped, as long as the tokio runtime lives on.
+pub async fn run(
+    connection: Connection,
+    process: Process,
+    service: ServiceImage,
+    cancelled: impl Future<Output = ()>,
+) -> Report {
+    // The task outlives this future: what it has put on the host it also takes away.
+    let (wanted, gone) = oneshot::channel::<()>();
+    let trace = std::sync::Arc::new(Trace::start());
+    let host = connection.host.clone();
+    let mut task = tokio::spawn(drive(connection, process, service, gone, std::sync::Arc::clone(&trace)));
+    let mut report = tokio::select! {
+        report = &mut task => report,
+        () = cancelled => {
+            drop(wanted);
+            task.await
+        }
+    }
+    .unwrap_or_else(|panic| Report {
+        outcome: Err(Error { host, step: Step::Run, kind: ErrorKind::Io(std::io::Error::other(panic)) }),
+        changed: true,
+        warnings: Vec::new(),
+        trace: Vec::new(),
+    });
+    report.trace = trace.entries();
+    report
+}
+
+/// The whole run; ends early when the other end of `gone` is dropped.
+async fn drive(
+    connection: Connection,
+    process: Process,
+    service: ServiceImage,
+    gone: oneshot::Receiver<()>,
+    trace: std::sync::Arc<Trace>,
+) -> Report {
+    let mut changed = false;
+    let mut warnings = Vec::new();
+    let outcome =
+        drive_to_outcome(&connection, &process, &service, gone, &trace, &mut changed, &mut warnings).await;
+    let outcome = outcome.map_err(|(step, kind)| Error { host: connection.host.clone(), step, kind });
+    Report { outcome, changed, warnings, trace: Vec::new() }
+}
+
+async fn drive_to_outcome(
+    connection: &Connection,
+    process: &Process,
+    service: &ServiceImage,
+    gone: oneshot::Receiver<()>,
+    trace: &Trace,
+    changed: &mut bool,
+    warnings: &mut Vec<String>,
+) -> Result<Outcome, Failure> {
+    let image = service.read().at(Step::ReadServiceImage)?;
+    // Resolves with an error, and for good, when nobody wants the result any more.
+    let mut gone = gone;
+    let session = tokio::select! {
+        session = connect(connection, trace) => session?,
+        _ = &mut gone => return Err((Step::Connect, ErrorKind::Cancelled)),
+    };
+    *changed = true;
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let name = RunName { number: random_number()?, host: local_host_name() };
+        let mut deployment = Deployment::begin(&session, &connection.host, name.clone(), trace).await?;
+        let outcome = tokio::select! {
+            outcome = deploy_and_run(&session, &mut deployment, &image, process, trace, warnings) => outcome,
+            _ = &mut gone => Err((Step::Run, ErrorKind::Cancelled)),
+        };
+        let process_may_run = deployment.process_may_run;
+        if let Err((_, ErrorKind::Lost(_))) = &outcome {
+            drop(session);
+            warnings.extend(remove_after_loss(connection, name, process_may_run, trace).await);
+            return outcome;
+        }
+        warnings.extend(deployment.remove().await);
+        if outcome.as_ref().is_err_and(is_collision) && tries < MAX_TRIES {
+            continue;
+        }
+        session.channel.log_off().await;
+        return outcome;
+    }
+}
+
+/// Deploys the service, has it run the process, and waits for the end.
+async fn deploy_and_run(
+    session: &Session,
+    deployment: &mut Deployment<'_>,
+    image: &[u8],
+    process: &Process,
+    trace: &Trace,
+    warnings: &mut Vec<String>,
+) -> Result<Outcome, Failure> {
+    let display_name = format!("native.windows.psexec, a command from {}", deployment.name.host);
+    deployment.create(image, &display_name).await?;
+    deployment.start().await?;
+    let pipes = open_pipes(session, deployment, process).await?;
+    trace.note("handed the settings over");
+    deployment.process_may_run = true;
+    run_process(session, &pipes, deployment, process, trace, warnings).await
+}
+
+/// Connections to a service that knows its settings.
+struct Pipes {
+    main: FileHandle,
+    code_pages: Option<CodePages>,
+    /// Not yet open where the service makes them only when it is told to start.
+    stdout: Option<FileHandle>,
+    stderr: Option<FileHandle>,
+    stdin: Option<FileHandle>,
+}
+
+/// Opens the main pipe, together with the settings and their answer, and the std pipes.
+///
+/// RStartServiceW may return before the service has made its pipe: it is asked for again after one millisecond, and
+/// then ever more slowly.
+async fn open_pipes(
+    session: &Session,
+    deployment: &mut Deployment<'_>,
+    process: &Process,
+) -> Result<Pipes, Failure> {
+    let ipc = deployment.ipc;
+    let name = deployment.name.clone();
+    let settings = encode_settings(&name, process).at(Step::StartProcess)?;
+    let started = Instant::now();
+    let mut pause = Duration::from_millis(1);
+    let mut asked = Instant::now();
+    let (main_name, out, err, input) =
+        (name.executable(), name.stdout_pipe(), name.stderr_pipe(), name.stdin_pipe());
+    loop {
+        let std = process.has_std_pipes();
+        let (main, stdout, stderr, stdin, marked) = tokio::join!(
+            within(OPEN_PIPE, open_main(session, ipc, &main_name, &settings)),
+            open_std(session, ipc, std.then_some(&out), Direction::FromProcess),
+            open_std(session, ipc, std.then_some(&err), Direction::FromProcess),
+            open_std(session, ipc, std.then_some(&input), Direction::ToProcess),
+            deployment.mark_for_delete(),
+        );
+        marked.at(Step::StartService)?;
+        match main {
+            Ok((main, code_pages)) => {
+                let (stdout, stderr, stdin) = (
+                    stdout.at(Step::StartProcess)?,
+                    stderr.at(Step::StartProcess)?,
+                    stdin.at(Step::StartProcess)?,
+                );
+                return Ok(Pipes { main, code_pages, stdout, stderr, stdin });
+            }
+            Err(error) if !is_missing_pipe(&error) => return Err((Step::OpenPipe, error)),
+            Err(_) if started.elapsed() >= OPEN_PIPE => {
+                return Err((Step::OpenPipe, ErrorKind::NoPipe(OPEN_PIPE)));
+            }
+            Err(_) => {}
+        }
+        if asked.elapsed() >= ASK_SERVICE {
+            deployment.check_running().await.at(Step::OpenPipe)?;
+            asked = Instant::now();
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_millis(250));
+    }
+}
+
+/// Opens the main pipe and exchanges SETTINGS for OK, in one wait for the server.
+async fn open_main(
+    session: &Session,
+    ipc: u32,
+    name: &str,
+    settings: &[u8],
+) -> Result<(FileHandle, Option<CodePages>), ErrorKind> {
+    let requests = [
+        Request::open_pipe(ipc, name, true, true),
+        Request::transceive(FileHandle::just_opened(ipc), settings.to_vec()),
+    ];
+    let [opened, answered] = session.channel.compound(requests).await?;
+    expect(&opened, "CREATE of the service's pipe", &[NtStatus::SUCCESS])?;
+    let pipe = created_file(&opened, ipc)?;
+    expect(&answered, "TRANSCEIVE on the service's pipe", &[NtStatus::SUCCESS, NtStatus::BUFFER_OVERFLOW])?;
+    let body: IoctlResponse = answered.body()?;
+    match decode(&body.out_buffer)? {
+        MessageBody::Ok(payload) => Ok((pipe, CodePages::decode(&payload))),
+        _ => Err(ErrorKind::Service("it answered the settings with another message than OK".into())),
+    }
+}
+
+/// Which way the bytes of a std pipe go.
+#[derive(Clone, Copy)]
+enum Direction {
+    FromProcess,
+    ToProcess,
+}
+
+/// Opens a std pipe if it is wanted and there already.
+async fn open_std(
+    session: &Session,
+    ipc: u32,
+    name: Option<&String>,
+    direction: Direction,
+) -> Result<Option<FileHandle>, ErrorKind> {
+    let Some(name) = name else { return Ok(None) };
+    let to_process = matches!(direction, Direction::ToProcess);
+    let request = Request::open_pipe(ipc, name, !to_process, to_process);
+    let opened = within(OPEN_PIPE, async { session.channel.send(request).await?.answer().await }).await?;
+    match expect(&opened, "CREATE of a std pipe", &[NtStatus::SUCCESS]) {
+        Ok(()) => Ok(Some(created_file(&opened, ipc)?)),
+        Err(error) if is_missing_pipe(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Opens a std pipe that the service makes in answer to START_APP.
+async fn open_std_late(
+    session: &Session,
+    ipc: u32,
+    name: &String,
+    direction: Direction,
+) -> Result<FileHandle, ErrorKind> {
+    let started = Instant::now();
+    let mut pause = Duration::from_millis(1);
+    loop {
+        if let Some(pipe) = open_std(session, ipc, Some(name), direction).await? {
+            return Ok(pipe);
+        }
+        if started.elapsed() >= OPEN_PIPE {
+            return Err(ErrorKind::NoPipe(OPEN_PIPE));
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_millis(250));
+    }
+}
+
+/// Starts the process and follows it to its end, or to its start if it is asynchronous.
+async fn run_process(
+    session: &Session,
+    pipes: &Pipes,
+    deployment: &Deployment<'_>,
+    process: &Process,
+    trace: &Trace,
+    warnings: &mut Vec<String>,
+) -> Result<Outcome, Failure> {
+    let name = &deployment.name;
+    let start = Message {
+        unique_id: name.unique_id(),
+        body: MessageBody::StartApp(StartApp { process_id: name.number, host: name.host.clone() }),
+    }
+    .encode(0);
+    let result = async {
+        write_message(session, pipes.main, start).await?;
+        match read_message(session, pipes.main).await? {
+            body @ MessageBody::Ok(_) => body.result().ok_or("its answer has no result"),
+            _ => Err("it answered the start with another message than OK"),
+        }
+        .map_err(|text| ErrorKind::Service(text.into()))
+    };
+    if !process.has_std_pipes() {
+        let value = result.await.at(Step::StartProcess)?;
+        trace.note("the process was started or has ended");
+        return Ok(match process.asynchronous {
+            true => Outcome::Started { process_id: value },
+            false => Outcome::Finished { exit_code: value, output: None },
+        });
+    }
+
+    let (stdout, stderr) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
+    let ipc = deployment.ipc;
+    let (out_name, err_name, in_name) = (name.stdout_pipe(), name.stderr_pipe(), name.stdin_pipe());
+    let read = async |opened: Option<FileHandle>, name: &String, sink: &Mutex<Vec<u8>>| {
+        let pipe = match opened {
+            Some(pipe) => pipe,
+            None => open_std_late(session, ipc, name, Direction::FromProcess).await?,
+        };
+        read_to_end(session, pipe, sink).await
+    };
+    let write = async {
+        let pipe = match pipes.stdin {
+            Some(pipe) => pipe,
+            None => open_std_late(session, ipc, &in_name, Direction::ToProcess).await?,
+        };
+        write_and_close(session, pipe, &process.stdin).await
+    };
+    let readers = async {
+        tokio::try_join!(read(pipes.stdout, &out_name, &stdout), read(pipes.stderr, &err_name, &stderr))
+    };
+    tokio::pin!(result, readers, write);
+    let (mut read_all, mut written_all) = (false, false);
+    let exit_code = loop {
+        tokio::select! {
+            exit_code = &mut result => break exit_code.at(Step::StartProcess)?,
+            read = &mut readers, if !read_all => { read.at(Step::Run)?; read_all = true; }
+            written = &mut write, if !written_all => { written.at(Step::Run)?; written_all = true; }
+        }
+    };
+    trace.note(format!("the process has ended with exit code {exit_code}"));
+
+    let received = || lock(&stdout).len() + lock(&stderr).len();
+    while !read_all {
+        let before = received();
+        tokio::select! {
+            read = &mut readers => { read.at(Step::Run)?; read_all = true; }
+            () = sleep(OUTPUT_PAUSE) => if received() == before {
+                warnings.push("The process has ended, yet its output was not closed: some of it may be missing.".into());
+                break;
+            }
+        }
+    }
+    trace.note(format!("received {} bytes of output", received()));
+    let output = Output {
+        stdout: std::mem::take(&mut *lock(&stdout)),
+        stderr: std::mem::take(&mut *lock(&stderr)),
+        code_pages: pipes.code_pages,
+    };
+    Ok(Outcome::Finished { exit_code, output: Some(output) })
+}
+
+/// Connects once more, only to look after what the lost connection left on the host.
+async fn remove_after_loss(
+    connection: &Connection,
+    name: RunName,
+    process_may_run: bool,
+    trace: &Trace,
+) -> Vec<String> {
+    trace.note("the connection was lost; connecting again to clean up");
+    let service = name.service();
+    let removed = async {
+        let session = connect(connection, trace).await?;
+        let mut deployment = Deployment::begin(&session, &connection.host, name, trace).await?;
+        let warnings = deployment.resume(process_may_run).await.at(Step::Remove)?;
+        let mut all = deployment.remove().await;
+        all.extend(warnings);
+        session.channel.log_off().await;
+        Ok::<_, Failure>(all)
+    };
+    match within_failure(connection.timeout, removed).await {
+        Ok(warnings) => warnings,
+        Err((step, kind)) => vec![format!(
+            "The connection was lost, and connecting again to clean up failed ({step}: {kind}). The process may still \
+             be running; the service {service} removes itself when it has ended, its file {service}.exe goes with \
+             the next run from here or the host's next restart."
+        )],
+    }
+}
+
+async fn within_failure<T>(
+    bound: Duration,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    tokio::time::timeout(bound, work).await.unwrap_or(Err((Step::Remove, ErrorKind::TimedOut(bound))))
+}
+
+fn encode_settings(name: &RunName, process: &Process) -> Result<Zeroizing<Vec<u8>>, ErrorKind> {
+    let (username, password, use_system_account) = match &process.account {
+        Account::Connection => (String::new(), Zeroizing::default(), false),
+        Account::System => (String::new(), Zeroizing::default(), true),
+        Account::User { username, password } => (username.clone(), password.clone(), false),
+    };
+    let settings = Settings {
+        processors: Vec::new(),
+        copy_files: false,
+        force_copy: false,
+        copy_if_newer_or_higher_version: false,
+        asynchronous: process.asynchronous,
+        dont_load_profile: !process.load_profile,
+        interactive_session: process.interactive_session.unwrap_or(0),
+        interactive: process.interactive_session.is_some(),
+        run_elevated: process.integrity_level == IntegrityLevel::Elevated,
+        run_limited: process.integrity_level == IntegrityLevel::Limited,
+        password,
+        username,
+        use_system_account,
+        working_directory: process.working_directory.clone(),
+        show_ui_on_win_logon: process.show_ui_on_logon_screen,
+        priority: process.priority.class(),
+        executable: process.executable.clone(),
+        arguments: process.arguments.clone().unwrap_or_default(),
+        disable_file_redirection: true,
+        enable_debug: false,
+        remote_log_path: String::new(),
+        no_delete: false,
+        source_directory: String::new(),
+        destination_directory: String::new(),
+        source_files: Vec::new(),
+        destination_files: Vec::new(),
+        timeout_seconds: process
+            .timeout
+            .map_or(0, |timeout| u32::try_from(timeout.as_secs()).unwrap_or(u32::MAX)),
+    };
+    let message = Message { unique_id: name.unique_id(), body: MessageBody::Settings(Box::new(settings)) };
+    Ok(Zeroizing::new(message.encode(random()?)))
+}
+
+impl Process {
+    /// Neither a detached process nor one with a window of its own has them.
+    fn has_std_pipes(&self) -> bool {
+        !self.asynchronous && self.interactive_session.is_none()
+    }
+}
+
+impl Priority {
+    fn class(self) -> u32 {
+        match self {
+            Priority::AboveNormal => paexec::ABOVE_NORMAL_PRIORITY_CLASS,
+            Priority::BelowNormal => paexec::BELOW_NORMAL_PRIORITY_CLASS,
+            Priority::High => paexec::HIGH_PRIORITY_CLASS,
+            Priority::Idle => paexec::IDLE_PRIORITY_CLASS,
+            Priority::Normal => paexec::NORMAL_PRIORITY_CLASS,
+            Priority::Realtime => paexec::REALTIME_PRIORITY_CLASS,
+        }
+    }
+}
+
+impl ServiceImage {
+    fn read(&self) -> std::io::Result<std::borrow::Cow<'static, [u8]>> {
+        match self {
+            ServiceImage::Embedded(bytes) => Ok((*bytes).into()),
+            ServiceImage::File(path) => std::fs::read(path).map(Into::into),
+        }
+    }
+}
+
+/// The random number drawn for this run was another's.
+fn is_collision((step, kind): &Failure) -> bool {
+    match (step, kind) {
+        (Step::Upload, ErrorKind::Status { status, .. }) => *status == NtStatus::OBJECT_NAME_COLLISION,
+        (Step::CreateService, ErrorKind::ServiceManager { code, .. }) => {
+            *code == psexec_protocol::scmr::ERROR_SERVICE_EXISTS
+        }
+        _ => false,
+    }
+}
+
+fn is_missing_pipe(error: &ErrorKind) -> bool {
+    matches!(
+        error,
+        ErrorKind::Status {
+            status: NtStatus::OBJECT_NAME_NOT_FOUND
+                | NtStatus::PIPE_NOT_AVAILABLE
+                | NtStatus::INSTANCE_NOT_AVAILABLE,
+            ..
+        }
+    )
+}
+
+/// Ours have the top bit set, see [`RunName::is_ours`].
+fn random_number() -> Result<u32, Failure> {
+    Ok(random().at(Step::Connect)? | 1 << 31)
+}
+
+fn random() -> Result<u32, ErrorKind> {
+    getrandom::u32().map_err(|error| ErrorKind::Io(std::io::Error::other(error)))
+}
+
+/// This machine's name, of characters that file, service and pipe names can have.
+fn local_host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let first_label = name.trim().split('.').next().unwrap_or_default();
+    let usable: String = first_label
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+        .take(32)
+        .collect();
+    if usable.is_empty() { "controller".into() } else { usable }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How often another number is drawn when one is taken.
+const MAX_TRIES: u32 = 3;
+/// How long a started service may take to make its pipes.
+const OPEN_PIPE: Duration = Duration::from_secs(30);
+/// How often the service manager is asked meanwhile whether the service still runs.
+const ASK_SERVICE: Duration = Duration::from_secs(1);
+/// How long output may pause after the end of the process before it is given up.
+const OUTPUT_PAUSE: Duration = Duration::from_secs(5);

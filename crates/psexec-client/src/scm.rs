@@ -1,0 +1,100 @@
+//! The host's service control manager, called through the pipe `svcctl`.
+//!
+//! [MS-SCMR] over [MS-RPCE] on an SMB pipe; one call at a time, as a connection without concurrent multiplexing
+//! demands.
+//!
+//! [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
+//! [MS-RPCE]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-rpce/290c38b1-92fe-4229-91e6-4fc376610c15
+use psexec_protocol::rpc::{self, ResponseAssembler};
+use psexec_protocol::scmr::{self, Answer, Call};
+use smb_msg::IoctlResponse;
+
+use crate::error::{ErrorKind, NtStatus};
+use crate::smb::{Channel, FileHandle, Request, created_file, expect, read_data};
+
+/// Bytes asked for when an answer goes on.
+const READ_LENGTH: u32 = 65536;
+
+/// An open and bound `svcctl` pipe.
+pub(crate) struct ServiceManager<'a> {
+    channel: &'a Channel,
+    pipe: FileHandle,
+    max_fragment: u16,
+    call_id: u32,
+}
+
+impl<'a> ServiceManager<'a> {
+    /// Opens the pipe and binds, in one wait for the server.
+    ///
+    /// The bind is the last request of its compound, the only one that may take its time: [MS-SMB2] 3.3.5.2.7.2.
+    ///
+    /// [MS-SMB2]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-smb2/5606ad47-5ee0-437a-817e-70c366052962
+    pub(crate) async fn bind(channel: &'a Channel, ipc: u32) -> Result<Self, ErrorKind> {
+        let call_id = 1;
+        let bind = rpc::encode_bind(call_id, &scmr::INTERFACE);
+        let requests = [
+            Request::open_pipe(ipc, scmr::PIPE, true, true),
+            Request::transceive(FileHandle::just_opened(ipc), bind),
+        ];
+        let [opened, bound] = channel.compound(requests).await?;
+        expect(&opened, "CREATE of the pipe svcctl", &[NtStatus::SUCCESS])?;
+        let pipe = created_file(&opened, ipc)?;
+        expect(&bound, "bind to svcctl", &[NtStatus::SUCCESS])?;
+        let body: IoctlResponse = bound.body()?;
+        let context = rpc::decode_bind_answer(&body.out_buffer, call_id)?;
+        Ok(ServiceManager { channel, pipe, max_fragment: context.max_transmit, call_id })
+    }
+
+    /// Calls a method; any return code but success is an error.
+    pub(crate) async fn call<C: Call>(&mut self, call: &C) -> Result<C::Answer, ErrorKind> {
+        let answer = self.exchange(call).await?;
+        match answer.return_code() {
+            scmr::ERROR_SUCCESS => Ok(answer),
+            code => Err(ErrorKind::ServiceManager { call: method_name::<C>(), code }),
+        }
+    }
+
+    async fn exchange<C: Call>(&mut self, call: &C) -> Result<C::Answer, ErrorKind> {
+        self.call_id += 1;
+        let stub = call.encode();
+        let mut fragments = rpc::encode_request(self.call_id, C::OPNUM, &stub, self.max_fragment);
+        let last = fragments.pop().unwrap_or_default();
+        for fragment in fragments {
+            let written = self.channel.send(Request::write(self.pipe, 0, fragment)).await?.answer().await?;
+            expect(&written, "WRITE to svcctl", &[NtStatus::SUCCESS])?;
+        }
+        let answer = self.channel.send(Request::transceive(self.pipe, last)).await?.answer().await?;
+        expect(&answer, "TRANSCEIVE on svcctl", &[NtStatus::SUCCESS, NtStatus::BUFFER_OVERFLOW])?;
+        let body: IoctlResponse = answer.body()?;
+
+        let mut assembler = ResponseAssembler::new(self.call_id);
+        let mut stub = assembler.push(&body.out_buffer)?;
+        while stub.is_none() {
+            let more = self.channel.send(Request::read(self.pipe, READ_LENGTH)).await?.answer().await?;
+            expect(&more, "READ from svcctl", &[NtStatus::SUCCESS, NtStatus::BUFFER_OVERFLOW])?;
+            stub = assembler.push(&read_data(&more)?)?;
+        }
+        Ok(C::decode_answer(&stub.unwrap_or_default())?)
+    }
+
+    /// Closes the pipe; the server closes the handles that were opened through it, [MS-SCMR] 3.1.4 (rundown).
+    ///
+    /// [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
+    pub(crate) async fn close(self) -> Result<(), ErrorKind> {
+        self.channel.send(Request::close(self.pipe)).await?.answer().await?;
+        Ok(())
+    }
+}
+
+/// Name of a method: its type is named like it.
+fn method_name<C>() -> &'static str {
+    std::any::type_name::<C>().rsplit("::").next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn errors_name_the_method() {
+        assert_eq!(super::method_name::<psexec_protocol::scmr::RCreateServiceW>(), "RCreateServiceW");
+    }
+}

@@ -1,0 +1,186 @@
+//! The requests of a run, and what is taken from their answers.
+use smb::{FileAccessMask, FileAttributes};
+use smb_msg::*;
+
+use super::channel::{Answer, HEADER};
+use crate::error::{Loss, PeerMisbehaved};
+
+/// Bytes that a transceive may answer at once: a whole DCE/RPC fragment.
+const MAX_TRANSCEIVE: u32 = 65536;
+
+/// A request before it has a message id.
+pub(crate) struct Request {
+    pub(crate) tree_id: u32,
+    pub(crate) content: RequestContent,
+    /// Bytes behind the body: what a WRITE writes.
+    pub(crate) data: Vec<u8>,
+}
+
+/// An open file or pipe.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FileHandle {
+    pub(crate) tree_id: u32,
+    pub(crate) id: FileId,
+}
+
+impl FileHandle {
+    /// In a compound: what its first request opened, [MS-SMB2] 3.2.4.1.4.
+    ///
+    /// [MS-SMB2]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-smb2/5606ad47-5ee0-437a-817e-70c366052962
+    pub(crate) fn just_opened(tree_id: u32) -> Self {
+        FileHandle { tree_id, id: FileId::FULL }
+    }
+}
+
+impl Request {
+    pub(crate) fn new(tree_id: u32, content: RequestContent) -> Self {
+        Request { tree_id, content, data: Vec::new() }
+    }
+
+    /// Opens a pipe of IPC$ for reading, writing or both.
+    pub(crate) fn open_pipe(tree_id: u32, name: &str, read: bool, write: bool) -> Self {
+        let access = FileAccessMask::new()
+            .with_file_read_data(read)
+            .with_file_write_data(write)
+            .with_file_append_data(write)
+            .with_file_read_attributes(true)
+            .with_synchronize(true);
+        Self::create(
+            tree_id,
+            name,
+            access,
+            CreateDisposition::Open,
+            CreateOptions::new().with_non_directory_file(true),
+        )
+    }
+
+    /// Creates a file of ADMIN$ that must not exist yet.
+    pub(crate) fn create_file(tree_id: u32, name: &str) -> Self {
+        let access = FileAccessMask::new()
+            .with_file_write_data(true)
+            .with_file_append_data(true)
+            .with_synchronize(true);
+        let options = CreateOptions::new().with_non_directory_file(true).with_sequential_only(true);
+        Self::create(tree_id, name, access, CreateDisposition::Create, options)
+    }
+
+    /// Opens a file so that its closing deletes it.
+    pub(crate) fn open_to_delete(tree_id: u32, name: &str) -> Self {
+        let access = FileAccessMask::new().with_delete(true).with_file_read_attributes(true);
+        let options = CreateOptions::new().with_non_directory_file(true).with_delete_on_close(true);
+        Self::create(tree_id, name, access, CreateDisposition::Open, options)
+    }
+
+    fn create(
+        tree_id: u32,
+        name: &str,
+        desired_access: FileAccessMask,
+        create_disposition: CreateDisposition,
+        create_options: CreateOptions,
+    ) -> Self {
+        // A file that is being deleted or run can be opened by others too.
+        let share_access = ShareAccessFlags::new().with_read(true).with_delete(true).with_write(true);
+        Request::new(
+            tree_id,
+            RequestContent::Create(CreateRequest {
+                requested_oplock_level: OplockLevel::None,
+                impersonation_level: ImpersonationLevel::Impersonation,
+                desired_access,
+                file_attributes: FileAttributes::new(),
+                share_access,
+                create_disposition,
+                create_options,
+                name: name.into(),
+                contexts: Vec::new().into(),
+            }),
+        )
+    }
+
+    pub(crate) fn close(file: FileHandle) -> Self {
+        let content = CloseRequest { file_id: file.id };
+        Request::new(file.tree_id, RequestContent::Close(content))
+    }
+
+    /// Reads up to `length` bytes; pipes have no offset.
+    pub(crate) fn read(file: FileHandle, length: u32) -> Self {
+        let content =
+            ReadRequest { flags: ReadFlags::new(), length, offset: 0, file_id: file.id, minimum_count: 0 };
+        Request::new(file.tree_id, RequestContent::Read(content))
+    }
+
+    pub(crate) fn write(file: FileHandle, offset: u64, data: Vec<u8>) -> Self {
+        let content = WriteRequest::new(offset, file.id, WriteFlags::new(), data.len() as u32);
+        Request { tree_id: file.tree_id, content: RequestContent::Write(content), data }
+    }
+
+    /// FSCTL_PIPE_TRANSCEIVE, [MS-FSCC] 2.3.47: writes a message and reads the answer.
+    ///
+    /// [MS-FSCC]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-fscc/efbfe127-73ad-4140-9967-ec6500e66d5e
+    pub(crate) fn transceive(file: FileHandle, message: Vec<u8>) -> Self {
+        let buffer = IoctlReqData::FsctlPipeTransceive(IoctlBuffer::from(message).into());
+        Self::ioctl(file, FsctlCodes::PipeTransceive, buffer, MAX_TRANSCEIVE)
+    }
+
+    /// FSCTL_VALIDATE_NEGOTIATE_INFO, [MS-SMB2] 2.2.31.4.
+    ///
+    /// [MS-SMB2]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-smb2/5606ad47-5ee0-437a-817e-70c366052962
+    pub(crate) fn validate_negotiate(tree_id: u32, info: ValidateNegotiateInfoRequest) -> Self {
+        let no_file = FileHandle { tree_id, id: FileId::FULL };
+        let buffer = IoctlReqData::FsctlValidateNegotiateInfo(info);
+        Self::ioctl(no_file, FsctlCodes::ValidateNegotiateInfo, buffer, 24)
+    }
+
+    fn ioctl(file: FileHandle, code: FsctlCodes, buffer: IoctlReqData, max_output_response: u32) -> Self {
+        Request::new(
+            file.tree_id,
+            RequestContent::Ioctl(IoctlRequest {
+                ctl_code: code as u32,
+                file_id: file.id,
+                max_input_response: 0,
+                max_output_response,
+                flags: IoctlRequestFlags::new().with_is_fsctl(true),
+                buffer,
+            }),
+        )
+    }
+
+    /// Bytes that count for the credit charge, [MS-SMB2] 3.2.4.1.5.
+    ///
+    /// [MS-SMB2]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-smb2/5606ad47-5ee0-437a-817e-70c366052962
+    pub(crate) fn payload(&self) -> u32 {
+        match &self.content {
+            RequestContent::Write(_) => self.data.len() as u32,
+            RequestContent::Read(read) => read.length,
+            RequestContent::Ioctl(ioctl) => ioctl.buffer.get_size().max(ioctl.max_output_response),
+            _ => 1,
+        }
+    }
+}
+
+/// The file that a CREATE opened.
+pub(crate) fn created_file(answer: &Answer, tree_id: u32) -> Result<FileHandle, Loss> {
+    // The FileId alone, at its fixed place: create contexts and times are of no interest here.
+    let id = answer
+        .message
+        .get(HEADER + 64..HEADER + 80)
+        .and_then(|bytes| <[u8; 16]>::try_from(bytes).ok())
+        .ok_or(Loss::Misbehaved(PeerMisbehaved::Malformed))?;
+    Ok(FileHandle { tree_id, id: id.into() })
+}
+
+/// Data of a READ answer, [MS-SMB2] 2.2.20, without a copy; `smb-msg` refuses an empty one.
+///
+/// [MS-SMB2]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-smb2/5606ad47-5ee0-437a-817e-70c366052962
+pub(crate) fn read_data(answer: &Answer) -> Result<bytes::Bytes, Loss> {
+    let malformed = Loss::Misbehaved(PeerMisbehaved::Malformed);
+    let body = answer.message.get(HEADER..HEADER + 16).ok_or(malformed.clone())?;
+    let start = usize::from(body[2]);
+    let length = u32::from_le_bytes([body[4], body[5], body[6], body[7]]) as usize;
+    if length == 0 {
+        return Ok(bytes::Bytes::new());
+    }
+    if start < HEADER + 16 || answer.message.len() < start.saturating_add(length) {
+        return Err(malformed);
+    }
+    Ok(answer.message.slice(start..start + length))
+}

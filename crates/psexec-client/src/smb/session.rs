@@ -1,0 +1,372 @@
+//! NEGOTIATE, SESSION_SETUP and TREE_CONNECT, with nothing taken on trust.
+//!
+//! [MS-SMB2] 3.2.4.2 (connecting), 3.2.5.2 (negotiation), 3.2.5.3 (session), 3.2.5.5 (tree).
+//!
+//! [MS-SMB2]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-smb2/5606ad47-5ee0-437a-817e-70c366052962
+use smb::Guid;
+use smb_msg::*;
+use zeroize::Zeroizing;
+
+use super::channel::{Answer, Channel, HEADER, Receipt};
+use super::protection::{KeyMaterial, Protection};
+use super::request::Request;
+use crate::auth::Authenticator;
+use crate::error::{ErrorKind, Loss, NtStatus, PeerMisbehaved};
+
+/// Dialects we offer, all there are.
+const DIALECTS: [Dialect; 5] = Dialect::ALL;
+/// Best first; GCM is several times faster than CCM.
+const CIPHERS: [EncryptionCipher; 4] = [
+    EncryptionCipher::Aes128Gcm,
+    EncryptionCipher::Aes256Gcm,
+    EncryptionCipher::Aes128Ccm,
+    EncryptionCipher::Aes256Ccm,
+];
+/// Best first.
+const SIGNING: [SigningAlgorithmId; 3] =
+    [SigningAlgorithmId::AesGmac, SigningAlgorithmId::AesCmac, SigningAlgorithmId::HmacSha256];
+
+/// A connection with an authenticated session.
+pub(crate) struct Session {
+    pub(crate) channel: Channel,
+    pub(crate) negotiated: Negotiated,
+}
+
+/// A connection whose dialect is agreed on.
+pub(crate) struct Connection {
+    channel: Channel,
+    pub(crate) negotiated: Negotiated,
+    /// SPNEGO NegTokenInit2 of the server.
+    security_buffer: Vec<u8>,
+}
+
+/// What client and server agreed on.
+#[derive(Debug, Clone)]
+pub(crate) struct Negotiated {
+    pub(crate) dialect: Dialect,
+    pub(crate) cipher: Option<EncryptionCipher>,
+    pub(crate) signing: SigningAlgorithmId,
+    /// Bytes that one READ may ask for.
+    pub(crate) max_read: u32,
+    /// Bytes that one WRITE may carry.
+    pub(crate) max_write: u32,
+    server_guid: [u8; 16],
+    server_capabilities: u32,
+    server_security_mode: u16,
+    client_guid: Guid,
+}
+
+impl Connection {
+    /// SMB2 NEGOTIATE.
+    pub(crate) async fn negotiate(channel: Channel) -> Result<Self, ErrorKind> {
+        let client_guid = Guid::generate();
+        let request = negotiate_request(client_guid)?;
+        let answer =
+            channel.send(Request::new(0, RequestContent::Negotiate(request))).await?.answer().await?;
+        expect(&answer, "NEGOTIATE", &[NtStatus::SUCCESS])?;
+        let (negotiated, security_buffer) =
+            parse_negotiate_response(&answer.message, client_guid).map_err(Loss::Misbehaved)?;
+        channel.set_large_mtu(negotiated.dialect != Dialect::Smb0202);
+        Ok(Connection { channel, negotiated, security_buffer })
+    }
+
+    /// SMB2 SESSION_SETUP until the host accepts; `encrypt` refuses a session that is not encrypted.
+    pub(crate) async fn authenticate(
+        self,
+        authenticator: &mut Authenticator,
+        encrypt: bool,
+    ) -> Result<Session, ErrorKind> {
+        let Connection { channel, negotiated, security_buffer } = self;
+        if encrypt && negotiated.cipher.is_none() {
+            return Err(ErrorKind::EncryptionUnsupported { dialect: negotiated.dialect_name() });
+        }
+        let mut token = authenticator.next(&security_buffer)?;
+        let answer = loop {
+            let content = SessionSetupRequest::new(
+                std::mem::take(&mut token),
+                SessionSecurityMode::new().with_signing_enabled(true).with_signing_required(true),
+                SetupRequestFlags::new(),
+                NegotiateCapabilities::new(),
+            );
+            let answer =
+                channel.send(Request::new(0, RequestContent::SessionSetup(content))).await?.answer().await?;
+            expect(&answer, "SESSION_SETUP", &[NtStatus::SUCCESS, NtStatus::MORE_PROCESSING_REQUIRED])?;
+            channel.set_session_id(answer.header.session_id);
+            if answer.status() == NtStatus::SUCCESS {
+                break answer;
+            }
+            let body: SessionSetupResponse = answer.body()?;
+            token = authenticator.next(&body.buffer)?;
+        };
+
+        let body: SessionSetupResponse = answer.body()?;
+        if body.session_flags.is_guest_or_null_session() {
+            return Err(ErrorKind::GuestSession);
+        }
+        if !body.buffer.is_empty() {
+            authenticator.finish(&body.buffer)?;
+        }
+        let session_key: Zeroizing<Vec<u8>> = authenticator.session_key()?;
+        let protection = Protection::derive(&KeyMaterial {
+            session_id: answer.header.session_id,
+            dialect: negotiated.dialect,
+            signing: negotiated.signing,
+            cipher: negotiated.cipher,
+            session_key: &session_key,
+            preauth_hash: &channel.preauth_hash(),
+        })
+        .map_err(|error| ErrorKind::Io(std::io::Error::other(error)))?;
+        // 3.2.5.3.3: the answer that ends the set-up is signed with the keys that it establishes. With 3.1.1 they
+        // depend on every message so far: here a changed negotiation shows.
+        protection.verify(&answer.header, &answer.message).map_err(Loss::Misbehaved)?;
+        channel.protect(protection);
+
+        if (encrypt || body.session_flags.encrypt_data()) && !channel.encrypt_everything() {
+            return Err(ErrorKind::EncryptionUnsupported { dialect: negotiated.dialect_name() });
+        }
+        Ok(Session { channel, negotiated })
+    }
+}
+
+impl Session {
+    /// Asks for a share; [`Session::connected_tree`] takes the answer.
+    pub(crate) async fn connect_tree(&self, host: &str, share: &str) -> Result<Receipt, Loss> {
+        let path = format!(r"\\{host}\{share}");
+        self.channel.send(Request::new(0, RequestContent::TreeConnect(TreeConnectRequest::new(&path)))).await
+    }
+
+    /// TreeId of a share; one that demands encryption gets it.
+    pub(crate) async fn connected_tree(&self, receipt: Receipt) -> Result<u32, ErrorKind> {
+        let answer = receipt.answer().await?;
+        expect(&answer, "TREE_CONNECT", &[NtStatus::SUCCESS])?;
+        let share_flags = u32_at(&answer.message, HEADER + 4).ok_or(MALFORMED)?;
+        if share_flags & SHAREFLAG_ENCRYPT_DATA != 0 && !self.channel.encrypt_everything() {
+            return Err(ErrorKind::EncryptionUnsupported { dialect: self.negotiated.dialect_name() });
+        }
+        answer.header.tree_id.ok_or(ErrorKind::Lost(MALFORMED))
+    }
+
+    /// What protects the messages, for the trace.
+    pub(crate) fn protection_name(&self) -> String {
+        if self.channel.is_encrypting() {
+            format!("encrypted with {}", self.negotiated.cipher_name())
+        } else {
+            format!("signed with {}, not encrypted", self.negotiated.signing_name())
+        }
+    }
+
+    /// Asks the server what it believes was negotiated; needless with 3.1.1, whose keys depend on it.
+    ///
+    /// [MS-SMB2] 3.2.5.5: protection against a downgrade by somebody in between.
+    ///
+    /// [MS-SMB2]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-smb2/5606ad47-5ee0-437a-817e-70c366052962
+    pub(crate) async fn check_negotiation(&self, tree_id: u32) -> Result<(), Loss> {
+        if self.negotiated.dialect == Dialect::Smb0311 {
+            return Ok(());
+        }
+        let info = ValidateNegotiateInfoRequest {
+            capabilities: u32::from_le_bytes(client_capabilities().into_bytes()),
+            guid: self.negotiated.client_guid,
+            security_mode: client_security_mode(),
+            dialects: DIALECTS.to_vec(),
+        };
+        let answer = self.channel.send(Request::validate_negotiate(tree_id, info)).await?.answer().await?;
+        match answer.status() {
+            NtStatus::SUCCESS => {
+                let body: IoctlResponse = answer.body()?;
+                let ours = &self.negotiated;
+                let mut expected = Vec::with_capacity(24);
+                expected.extend_from_slice(&ours.server_capabilities.to_le_bytes());
+                expected.extend_from_slice(&ours.server_guid);
+                expected.extend_from_slice(&ours.server_security_mode.to_le_bytes());
+                expected.extend_from_slice(&(ours.dialect as u16).to_le_bytes());
+                if body.out_buffer == expected {
+                    return Ok(());
+                }
+                Err(Loss::Misbehaved(PeerMisbehaved::Downgraded))
+            }
+            // A server of 2.x that does not know the request; that it says so is signed.
+            NtStatus::INVALID_DEVICE_REQUEST
+            | NtStatus::NOT_SUPPORTED
+            | NtStatus::FILE_CLOSED
+            | NtStatus::FS_DRIVER_REQUIRED
+            | NtStatus::INVALID_PARAMETER
+                if !self.negotiated.dialect.is_smb3() =>
+            {
+                Ok(())
+            }
+            _ => Err(Loss::Misbehaved(PeerMisbehaved::Downgraded)),
+        }
+    }
+}
+
+impl Negotiated {
+    pub(crate) fn dialect_name(&self) -> &'static str {
+        match self.dialect {
+            Dialect::Smb0202 => "SMB 2.0.2",
+            Dialect::Smb021 => "SMB 2.1",
+            Dialect::Smb030 => "SMB 3.0",
+            Dialect::Smb0302 => "SMB 3.0.2",
+            Dialect::Smb0311 => "SMB 3.1.1",
+        }
+    }
+
+    pub(crate) fn cipher_name(&self) -> &'static str {
+        match self.cipher {
+            None => "none",
+            Some(EncryptionCipher::Aes128Ccm) => "AES-128-CCM",
+            Some(EncryptionCipher::Aes128Gcm) => "AES-128-GCM",
+            Some(EncryptionCipher::Aes256Ccm) => "AES-256-CCM",
+            Some(EncryptionCipher::Aes256Gcm) => "AES-256-GCM",
+        }
+    }
+
+    pub(crate) fn signing_name(&self) -> &'static str {
+        match self.signing {
+            SigningAlgorithmId::HmacSha256 => "HMAC-SHA256",
+            SigningAlgorithmId::AesCmac => "AES-CMAC",
+            SigningAlgorithmId::AesGmac => "AES-GMAC",
+        }
+    }
+}
+
+/// An answer with a status that the caller can go on with.
+pub(crate) fn expect(answer: &Answer, command: &'static str, accepted: &[NtStatus]) -> Result<(), ErrorKind> {
+    let status = answer.status();
+    if accepted.contains(&status) {
+        return Ok(());
+    }
+    Err(ErrorKind::Status { command, status })
+}
+
+const MALFORMED: Loss = Loss::Misbehaved(PeerMisbehaved::Malformed);
+/// SMB2_SHAREFLAG_ENCRYPT_DATA, [MS-SMB2] 2.2.10.
+const SHAREFLAG_ENCRYPT_DATA: u32 = 0x8000;
+/// SMB2_GLOBAL_CAP_ENCRYPTION, [MS-SMB2] 2.2.4.
+const CAP_ENCRYPTION: u32 = 0x40;
+/// Negotiate contexts, [MS-SMB2] 2.2.3.1.
+const PREAUTH_INTEGRITY_CAPABILITIES: u16 = 1;
+const ENCRYPTION_CAPABILITIES: u16 = 2;
+const SIGNING_CAPABILITIES: u16 = 8;
+/// SHA-512, the only hash there is.
+const SHA512: u16 = 1;
+
+fn client_capabilities() -> GlobalCapabilities {
+    // 3.0 and 3.0.2 offer encryption only to a client that has the capability.
+    GlobalCapabilities::new().with_large_mtu(true).with_encryption(true)
+}
+
+fn client_security_mode() -> NegotiateSecurityMode {
+    NegotiateSecurityMode::new().with_signing_enabled(true).with_signing_required(true)
+}
+
+fn negotiate_request(client_guid: Guid) -> Result<NegotiateRequest, ErrorKind> {
+    let mut salt = vec![0; 32];
+    getrandom::fill(&mut salt).map_err(|error| ErrorKind::Io(std::io::Error::other(error)))?;
+    Ok(NegotiateRequest {
+        security_mode: client_security_mode(),
+        capabilities: client_capabilities(),
+        client_guid,
+        dialects: DIALECTS.to_vec(),
+        negotiate_context_list: Some(vec![
+            PreauthIntegrityCapabilities { hash_algorithms: vec![HashAlgorithm::Sha512], salt }.into(),
+            EncryptionCapabilities { ciphers: CIPHERS.to_vec() }.into(),
+            SigningCapabilities { signing_algorithms: SIGNING.to_vec() }.into(),
+        ]),
+    })
+}
+
+/// NEGOTIATE Response, [MS-SMB2] 2.2.4. Read here and not by `smb-msg`, which refuses the cipher 0 that a server
+/// answers when there is no common one.
+///
+/// [MS-SMB2]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-smb2/5606ad47-5ee0-437a-817e-70c366052962
+fn parse_negotiate_response(
+    message: &[u8],
+    client_guid: Guid,
+) -> Result<(Negotiated, Vec<u8>), PeerMisbehaved> {
+    let malformed = PeerMisbehaved::Malformed;
+    let u16_field = |at| u16_at(message, HEADER + at).ok_or(malformed);
+    let u32_field = |at| u32_at(message, HEADER + at).ok_or(malformed);
+
+    let revision = u16_field(4)?;
+    let dialect =
+        DIALECTS.into_iter().find(|dialect| *dialect as u16 == revision).ok_or(PeerMisbehaved::NotOffered)?;
+    let server_capabilities = u32_field(24)?;
+    let mut cipher = None;
+    let mut signing = match dialect {
+        Dialect::Smb0202 | Dialect::Smb021 => SigningAlgorithmId::HmacSha256,
+        _ => SigningAlgorithmId::AesCmac,
+    };
+    if matches!(dialect, Dialect::Smb030 | Dialect::Smb0302) && server_capabilities & CAP_ENCRYPTION != 0 {
+        cipher = Some(EncryptionCipher::Aes128Ccm);
+    }
+    if dialect == Dialect::Smb0311 {
+        let mut hash = None;
+        for (context, data) in negotiate_contexts(message, u32_field(60)? as usize, u16_field(6)?)? {
+            match context {
+                PREAUTH_INTEGRITY_CAPABILITIES => hash = u16_at(data, 4),
+                ENCRYPTION_CAPABILITIES => {
+                    cipher = match u16_at(data, 2).ok_or(malformed)? {
+                        0 => None,
+                        id => Some(offered(&CIPHERS, |cipher| cipher as u16 == id)?),
+                    }
+                }
+                SIGNING_CAPABILITIES => {
+                    let id = u16_at(data, 2).ok_or(malformed)?;
+                    signing = offered(&SIGNING, |algorithm| algorithm as u16 == id)?;
+                }
+                // The server answers only what was asked; anything else changes nothing.
+                _ => {}
+            }
+        }
+        if hash != Some(SHA512) {
+            return Err(malformed);
+        }
+    }
+    let start = usize::from(u16_field(56)?);
+    let security_buffer = message.get(start..start + usize::from(u16_field(58)?)).ok_or(malformed)?.to_vec();
+    let server_guid = message.get(HEADER + 8..HEADER + 24).and_then(|guid| guid.try_into().ok());
+    let negotiated = Negotiated {
+        dialect,
+        cipher,
+        signing,
+        // Without multi-credit requests 64 KiB are the limit.
+        max_read: u32_field(32)?.clamp(4096, 8 << 20),
+        max_write: u32_field(36)?.clamp(4096, 8 << 20),
+        server_guid: server_guid.ok_or(malformed)?,
+        server_capabilities,
+        server_security_mode: u16_field(2)?,
+        client_guid,
+    };
+    Ok((negotiated, security_buffer))
+}
+
+/// The contexts' types and data; each begins at a multiple of 8.
+fn negotiate_contexts(
+    message: &[u8],
+    offset: usize,
+    count: u16,
+) -> Result<Vec<(u16, &[u8])>, PeerMisbehaved> {
+    let mut contexts = Vec::new();
+    let mut at = offset;
+    for _ in 0..count {
+        let context = u16_at(message, at).ok_or(PeerMisbehaved::Malformed)?;
+        let length = usize::from(u16_at(message, at + 2).ok_or(PeerMisbehaved::Malformed)?);
+        let data = message.get(at + 8..at + 8 + length).ok_or(PeerMisbehaved::Malformed)?;
+        contexts.push((context, data));
+        at = (at + 8 + length).next_multiple_of(8);
+    }
+    Ok(contexts)
+}
+
+fn offered<T: Copy>(offer: &[T], is_chosen: impl Fn(T) -> bool) -> Result<T, PeerMisbehaved> {
+    offer.iter().copied().find(|&choice| is_chosen(choice)).ok_or(PeerMisbehaved::NotOffered)
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    bytes.get(at..)?.first_chunk().copied().map(u16::from_le_bytes)
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..)?.first_chunk().copied().map(u32::from_le_bytes)
+}
