@@ -1,55 +1,90 @@
 //! The service as the service control manager sees it.
 
+use std::env;
 use std::ffi::c_void;
+use std::io;
+use std::path::Path;
 use std::ptr::null_mut;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Mutex, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicPtr, Ordering};
 
-use windows_sys::Win32::Foundation::{ERROR_CALL_NOT_IMPLEMENTED, NO_ERROR};
+use windows_sys::Win32::Foundation::{
+    ERROR_CALL_NOT_IMPLEMENTED, ERROR_EXCEPTION_IN_SERVICE, ERROR_INVALID_NAME, NO_ERROR,
+};
 use windows_sys::Win32::System::Services::{
     RegisterServiceCtrlHandlerExW, SERVICE_ACCEPT_SHUTDOWN, SERVICE_ACCEPT_STOP, SERVICE_CONTROL_INTERROGATE,
-    SERVICE_CONTROL_SHUTDOWN, SERVICE_CONTROL_STOP, SERVICE_RUNNING, SERVICE_STATUS, SERVICE_STATUS_HANDLE,
-    SERVICE_STOPPED, SERVICE_TABLE_ENTRYW, SERVICE_WIN32_OWN_PROCESS, SetServiceStatus,
-    StartServiceCtrlDispatcherW,
+    SERVICE_CONTROL_SHUTDOWN, SERVICE_CONTROL_STOP, SERVICE_RUNNING, SERVICE_START_PENDING, SERVICE_STATUS,
+    SERVICE_STATUS_CURRENT_STATE, SERVICE_STOP_PENDING, SERVICE_STOPPED, SERVICE_TABLE_ENTRYW,
+    SERVICE_WIN32_OWN_PROCESS, SetServiceStatus, StartServiceCtrlDispatcherW,
 };
 
-static STOP: OnceLock<Mutex<Sender<()>>> = OnceLock::new();
+use crate::host::{Host, Reason};
+use crate::removal::remove;
+use crate::wait::Event;
+use crate::wide::check;
 
-/// Hands the thread over to the service control manager.
-pub(crate) fn main() {
+/// Hands the thread over to the service control manager, until the service has stopped.
+pub(crate) fn dispatch() -> io::Result<()> {
+    // Not looked at for a service that has its process for itself.
     let mut name = [0u16; 1];
     let table = [
         SERVICE_TABLE_ENTRYW { lpServiceName: name.as_mut_ptr(), lpServiceProc: Some(service_main) },
         SERVICE_TABLE_ENTRYW { lpServiceName: null_mut(), lpServiceProc: None },
     ];
-    // SAFETY: the table ends with an empty entry and outlives the call, which returns when the service has stopped.
-    if unsafe { StartServiceCtrlDispatcherW(table.as_ptr()) } == 0 {
-        eprintln!("native.windows.psexec's service: started by the service control manager, not by hand");
-    }
+    // SAFETY: the table ends with an empty entry and lives through the call.
+    check(unsafe { StartServiceCtrlDispatcherW(table.as_ptr()) })
 }
 
-unsafe extern "system" fn service_main(_count: u32, _arguments: *mut *mut u16) {
-    let (sender, stopped): (Sender<()>, Receiver<()>) = channel();
-    let _ = STOP.set(Mutex::new(sender));
+/// Called by the dispatcher on a thread of its own.
+unsafe extern "system" fn service_main(count: u32, arguments: *mut *mut u16) {
+    // SAFETY: the dispatcher passes `count` terminated strings.
+    let service_name = unsafe { first_argument(count, arguments) };
+    let Ok(stop) = Event::new().map(Arc::new) else { return };
+    // The handler may be called as long as the process lives.
+    let control: &'static Control = Box::leak(Box::new(Control { stop, status: AtomicPtr::new(null_mut()) }));
+    let context = std::ptr::from_ref(control).cast_mut().cast();
     let name = [0u16; 1];
-    // SAFETY: `name` is terminated; the handler lives as long as the program.
-    let handle = unsafe { RegisterServiceCtrlHandlerExW(name.as_ptr(), Some(handler), null_mut()) };
-    report(handle, SERVICE_RUNNING);
-    let _ = stopped.recv();
-    report(handle, SERVICE_STOPPED);
+    // SAFETY: the name is terminated, and not looked at; the context is what the handler expects, and never freed.
+    let status = unsafe { RegisterServiceCtrlHandlerExW(name.as_ptr(), Some(control_handler), context) };
+    control.status.store(status, Ordering::Release);
+    control.report(SERVICE_START_PENDING, NO_ERROR);
+    let exit_code = match serve(&service_name, control) {
+        Ok(()) => NO_ERROR,
+        Err(error) => error.raw_os_error().map_or(ERROR_EXCEPTION_IN_SERVICE, i32::cast_unsigned),
+    };
+    control.report(SERVICE_STOPPED, exit_code);
 }
 
-unsafe extern "system" fn handler(
+fn serve(service_name: &str, control: &Control) -> io::Result<()> {
+    let executable = env::current_exe()?;
+    let file_name = executable
+        .file_name()
+        .and_then(|name| name.to_str())
+        .ok_or_else(|| io::Error::from_raw_os_error(ERROR_INVALID_NAME.cast_signed()))?;
+    let host = Host::new(file_name, &control.stop)?;
+    control.report(SERVICE_RUNNING, NO_ERROR);
+    let reason = host.serve();
+    control.report(SERVICE_STOP_PENDING, NO_ERROR);
+    if !matches!(reason, Ok(Reason::Stopped)) {
+        remove(service_name, Path::new(&executable));
+    }
+    reason.map(drop)
+}
+
+/// Called by the dispatcher. The service stops as soon as its own thread has noticed.
+unsafe extern "system" fn control_handler(
     control: u32,
     _kind: u32,
     _data: *mut c_void,
-    _context: *mut c_void,
+    context: *mut c_void,
 ) -> u32 {
     match control {
         SERVICE_CONTROL_STOP | SERVICE_CONTROL_SHUTDOWN => {
-            if let Some(sender) = STOP.get().and_then(|stop| stop.lock().ok()) {
-                let _ = sender.send(());
-            }
+            // SAFETY: the handler was registered with a pointer to this, which is never freed.
+            let service = unsafe { &*context.cast::<Control>() };
+            // In this order: once the event is set, the next state is that of the service's own thread to report.
+            service.report(SERVICE_STOP_PENDING, NO_ERROR);
+            service.stop.set();
             NO_ERROR
         }
         SERVICE_CONTROL_INTERROGATE => NO_ERROR,
@@ -57,20 +92,48 @@ unsafe extern "system" fn handler(
     }
 }
 
-fn report(handle: SERVICE_STATUS_HANDLE, state: u32) {
-    let status = SERVICE_STATUS {
-        dwServiceType: SERVICE_WIN32_OWN_PROCESS,
-        dwCurrentState: state,
-        dwControlsAccepted: if state == SERVICE_RUNNING {
-            SERVICE_ACCEPT_STOP | SERVICE_ACCEPT_SHUTDOWN
-        } else {
-            0
-        },
-        dwWin32ExitCode: NO_ERROR,
-        dwServiceSpecificExitCode: 0,
-        dwCheckPoint: 0,
-        dwWaitHint: 0,
+/// The service's name.
+///
+/// # Safety
+///
+/// There are `count` arguments, all of them terminated strings.
+unsafe fn first_argument(count: u32, arguments: *mut *mut u16) -> String {
+    if count == 0 || arguments.is_null() {
+        return String::new();
+    }
+    // SAFETY: there is at least one argument, and it has a terminator; nothing beyond that is read.
+    let units = unsafe {
+        let first = *arguments;
+        let length = (0..).take_while(|index| *first.add(*index) != 0).count();
+        std::slice::from_raw_parts(first, length)
     };
-    // SAFETY: the structure lives through the call; a null handle makes it fail, no more.
-    unsafe { SetServiceStatus(handle, &status) };
+    String::from_utf16_lossy(units)
 }
+
+/// What the service's thread and the control handler share.
+struct Control {
+    stop: Arc<Event>,
+    status: AtomicPtr<c_void>,
+}
+
+impl Control {
+    fn report(&self, state: SERVICE_STATUS_CURRENT_STATE, exit_code: u32) {
+        let accepted =
+            if state == SERVICE_RUNNING { SERVICE_ACCEPT_STOP | SERVICE_ACCEPT_SHUTDOWN } else { 0 };
+        let pending = state == SERVICE_START_PENDING || state == SERVICE_STOP_PENDING;
+        let status = SERVICE_STATUS {
+            dwServiceType: SERVICE_WIN32_OWN_PROCESS,
+            dwCurrentState: state,
+            dwControlsAccepted: accepted,
+            dwWin32ExitCode: exit_code,
+            dwServiceSpecificExitCode: 0,
+            dwCheckPoint: u32::from(pending),
+            dwWaitHint: if pending { WAIT_HINT_MILLISECONDS } else { 0 },
+        };
+        // SAFETY: the structure lives through the call. Nobody could be told of an error.
+        unsafe { SetServiceStatus(self.status.load(Ordering::Acquire), &status) };
+    }
+}
+
+/// How long a start or a stop may take at most.
+const WAIT_HINT_MILLISECONDS: u32 = 10_000;

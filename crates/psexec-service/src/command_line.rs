@@ -1,0 +1,42 @@
+//! What the client's settings say to Windows.
+
+/// The command line of PAExec: the program in double quotes as it was given, the arguments after a space.
+pub(crate) fn command_line(executable: &str, arguments: &str) -> String {
+    if arguments.is_empty() { format!("\"{executable}\"") } else { format!("\"{executable}\" {arguments}") }
+}
+
+/// The affinity mask for processors counted from 1, of those the host has; `None` if no processor is left.
+pub(crate) fn affinity_mask(processors: &[u32], present: usize) -> Option<usize> {
+    let wanted = processors
+        .iter()
+        .filter_map(|processor| 1usize.checked_shl(processor.checked_sub(1)?))
+        .fold(0, |mask, bit| mask | bit);
+    let mask = wanted & present;
+    (mask != 0).then_some(mask)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_follow_the_quoted_program() {
+        assert_eq!(command_line("cmd.exe", "/c echo \"a b\""), "\"cmd.exe\" /c echo \"a b\"");
+        assert_eq!(command_line("C:\\Program Files\\x.exe", ""), "\"C:\\Program Files\\x.exe\"");
+    }
+
+    #[test]
+    fn affinity_counts_from_one() {
+        assert_eq!(affinity_mask(&[1], 0b1111), Some(0b1));
+        assert_eq!(affinity_mask(&[1, 3, 3], 0b1111), Some(0b101));
+        assert_eq!(affinity_mask(&[64], usize::MAX), Some(1 << 63));
+    }
+
+    #[test]
+    fn processors_that_are_not_there_do_not_count() {
+        assert_eq!(affinity_mask(&[1, 5], 0b1111), Some(0b1));
+        assert_eq!(affinity_mask(&[5], 0b1111), None);
+        assert_eq!(affinity_mask(&[0], 0b1111), None);
+        assert_eq!(affinity_mask(&[65, u32::MAX], usize::MAX), None);
+    }
+}

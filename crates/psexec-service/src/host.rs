@@ -1,0 +1,177 @@
+//! The service between its start and its end: one client after another.
+
+use std::io;
+use std::os::windows::io::AsHandle;
+use std::sync::Arc;
+use std::time::Instant;
+
+use psexec_protocol::paexec::{CodePages, Message, RunName, StartApp};
+use windows_sys::Win32::Foundation::ERROR_INVALID_NAME;
+use windows_sys::Win32::Globalization::{GetACP, GetOEMCP};
+use zeroize::Zeroizing;
+
+use crate::conversation::{Conversation, LONGEST_MESSAGE, Request, failed};
+use crate::pipe::{Outcome, Pipe};
+use crate::run::{End, PATIENCE, Run};
+use crate::stream::ClientPipes;
+use crate::wait::{Event, Wake};
+
+/// Why the service ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// It was told to.
+    Stopped,
+    /// There is no client any more, so nobody else will remove it.
+    Abandoned,
+}
+
+/// The pipes of the service.
+pub(crate) struct Host {
+    run_name: RunName,
+    main: Arc<Pipe>,
+    /// Made before the client asks for them, so that it can open all pipes at once.
+    client_pipes: Option<ClientPipes>,
+    stop: Arc<Event>,
+}
+
+impl Host {
+    /// Makes the pipes, which are named after the executable's file.
+    pub(crate) fn new(file_name: &str, stop: &Arc<Event>) -> io::Result<Self> {
+        let run_name = RunName::parse(file_name)
+            .ok_or_else(|| io::Error::from_raw_os_error(ERROR_INVALID_NAME.cast_signed()))?;
+        Ok(Self {
+            main: Arc::new(Pipe::message_server(file_name)?),
+            client_pipes: Some(ClientPipes::create(&run_name)?),
+            run_name,
+            stop: Arc::clone(stop),
+        })
+    }
+
+    /// Serves clients until one is lost, or none comes for a while.
+    pub(crate) fn serve(mut self) -> io::Result<Reason> {
+        loop {
+            match self.main.connect(&[self.stop.as_handle()], Some(Instant::now() + PATIENCE))? {
+                Outcome::Interrupted(Wake::Handle(_)) => return Ok(Reason::Stopped),
+                Outcome::Interrupted(Wake::TimedOut) => return Ok(Reason::Abandoned),
+                Outcome::Done(_) | Outcome::MoreData(_) => {}
+            }
+            match self.attend_to_client() {
+                End::Stopped => return Ok(Reason::Stopped),
+                End::ClientGone => return Ok(Reason::Abandoned),
+                End::Delivered => {}
+            }
+            // pypsexec comes again for the next process, and never waits for a pipe that is not there.
+            drop(self.client_pipes.take());
+            self.client_pipes = ClientPipes::create(&self.run_name).ok();
+            self.main.disconnect();
+        }
+    }
+
+    /// Talks to one client. One who leaves without a process counts as served.
+    fn attend_to_client(&mut self) -> End {
+        let deadline = Instant::now() + PATIENCE;
+        let mut conversation = Conversation::default();
+        loop {
+            let request = match self.read_message(deadline) {
+                Received::Message(bytes) => conversation.receive(&bytes, code_pages()),
+                Received::TooLong => conversation.refuse("The request is too long.".to_owned()),
+                Received::Nothing => return self.end_without_run(),
+            };
+            match request {
+                Request::Answer(message) => {
+                    if !self.write(&message) {
+                        return self.end_without_run();
+                    }
+                }
+                Request::Refuse(message) => {
+                    self.write(&message);
+                    self.wait_for_departure();
+                    return self.end_without_run();
+                }
+                Request::Start { unique_id, settings, start } => {
+                    let Ok(run) = Run::new(&self.main, &self.stop, unique_id) else {
+                        self.write(&failed(
+                            unique_id,
+                            "The host has no resources left for a process.\r\n".to_owned(),
+                        ));
+                        self.wait_for_departure();
+                        return self.end_without_run();
+                    };
+                    let prepared = self.client_pipes.take();
+                    return run.perform(&settings, || client_pipes(prepared, &start));
+                }
+            }
+        }
+    }
+
+    fn read_message(&self, deadline: Instant) -> Received {
+        let mut chunk = Zeroizing::new(vec![0; CHUNK]);
+        let mut message = Zeroizing::new(Vec::with_capacity(CHUNK));
+        loop {
+            let (count, complete) = match self.main.read(&mut chunk, &[self.stop.as_handle()], Some(deadline))
+            {
+                Ok(Outcome::Done(count)) => (count, true),
+                Ok(Outcome::MoreData(count)) => (count, false),
+                Ok(Outcome::Interrupted(_)) | Err(_) => return Received::Nothing,
+            };
+            message.extend_from_slice(chunk.get(..count).unwrap_or_default());
+            if message.len() > LONGEST_MESSAGE {
+                return Received::TooLong;
+            }
+            if complete {
+                return Received::Message(message);
+            }
+        }
+    }
+
+    fn write(&self, message: &Message) -> bool {
+        let deadline = Some(Instant::now() + PATIENCE);
+        let outcome = self.main.write_all(&message.encode(0), &[self.stop.as_handle()], deadline);
+        matches!(outcome, Ok(Outcome::Done(_)))
+    }
+
+    /// Leaves a client who was refused the time to read why, and swallows what he still sends.
+    fn wait_for_departure(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        let mut chunk = vec![0; CHUNK];
+        while let Ok(Outcome::Done(_) | Outcome::MoreData(_)) =
+            self.main.read(&mut chunk, &[self.stop.as_handle()], Some(deadline))
+        {}
+    }
+
+    fn end_without_run(&self) -> End {
+        if self.stop.is_set() { End::Stopped } else { End::Delivered }
+    }
+}
+
+/// What came of an attempt to read a message.
+enum Received {
+    Message(Zeroizing<Vec<u8>>),
+    TooLong,
+    /// The client has left or is silent, or the service is to stop.
+    Nothing,
+}
+
+/// Those that are there if they bear the right names, else new ones.
+fn client_pipes(prepared: Option<ClientPipes>, start: &StartApp) -> io::Result<ClientPipes> {
+    let run_name = start.run_name();
+    match prepared {
+        Some(pipes) if same_pipes(&pipes.run_name, &run_name) => Ok(pipes),
+        other => {
+            drop(other);
+            ClientPipes::create(&run_name)
+        }
+    }
+}
+
+/// Windows compares pipe names without regard to case.
+fn same_pipes(left: &RunName, right: &RunName) -> bool {
+    left.number == right.number && left.host.to_lowercase() == right.host.to_lowercase()
+}
+
+fn code_pages() -> CodePages {
+    // SAFETY: both take nothing and cannot fail.
+    unsafe { CodePages { oem: GetOEMCP(), ansi: GetACP() } }
+}
+
+const CHUNK: usize = 64 * 1024;

@@ -1,0 +1,357 @@
+//! The process, and the job that holds it together with everything it starts.
+
+use std::io;
+use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
+use std::ptr::{null, null_mut};
+use std::rc::Rc;
+
+use psexec_protocol::paexec::Settings;
+use windows_sys::Win32::Foundation::{ERROR_INVALID_PARAMETER, HANDLE};
+use windows_sys::Win32::System::JobObjects::{
+    AssignProcessToJobObject, CreateJobObjectW, JOB_OBJECT_LIMIT, JOB_OBJECT_LIMIT_BREAKAWAY_OK,
+    JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE, JOBOBJECT_EXTENDED_LIMIT_INFORMATION,
+    JobObjectExtendedLimitInformation, SetInformationJobObject, TerminateJobObject,
+};
+use windows_sys::Win32::System::SystemInformation::GetSystemDirectoryW;
+use windows_sys::Win32::System::Threading::{
+    CREATE_NEW_CONSOLE, CREATE_NO_WINDOW, CREATE_SUSPENDED, CREATE_UNICODE_ENVIRONMENT, CreateProcessAsUserW,
+    DeleteProcThreadAttributeList, EXTENDED_STARTUPINFO_PRESENT, GetExitCodeProcess, GetProcessAffinityMask,
+    InitializeProcThreadAttributeList, LPPROC_THREAD_ATTRIBUTE_LIST, PROC_THREAD_ATTRIBUTE_HANDLE_LIST,
+    PROCESS_INFORMATION, ResumeThread, STARTF_USESHOWWINDOW, STARTF_USESTDHANDLES, STARTUPINFOEXW,
+    SetPriorityClass, SetProcessAffinityMask, TerminateProcess, UpdateProcThreadAttribute,
+};
+use windows_sys::Win32::UI::WindowsAndMessaging::{SW_HIDE, SW_SHOW};
+
+use crate::command_line::{affinity_mask, command_line};
+use crate::failure::Failure;
+use crate::pipe::{Pipe, open_nul};
+use crate::profile::{Environment, Profile};
+use crate::token::{ASSIGN_PRIMARY_TOKEN, INCREASE_BASE_PRIORITY, INCREASE_QUOTA, Privileges, Token};
+use crate::wide::{OrFailure, check, wide};
+
+/// What the process has for its standard streams.
+pub(crate) enum StandardStreams {
+    /// Ends of pipes to the service.
+    Pipes { stdin: OwnedHandle, stdout: OwnedHandle, stderr: OwnedHandle },
+    /// The device NUL: nobody listens.
+    Nul,
+    /// A console window of its own.
+    Console,
+}
+
+/// A running process. If it is in a job, dropping this ends it with everything it has started.
+pub(crate) struct Process {
+    handle: OwnedHandle,
+    id: u32,
+    job: Option<Job>,
+    /// Declared last, so that it is unloaded when the job has been ended.
+    profile: Option<Profile>,
+}
+
+impl Process {
+    /// Starts the process that the settings describe, as the user they name or as the client of `pipe`.
+    pub(crate) fn start(settings: &Settings, pipe: &Pipe, streams: StandardStreams) -> Result<Self, Failure> {
+        let token = Rc::new(Token::for_settings(settings, pipe)?);
+        // SYSTEM's profile is always loaded.
+        let wants_profile = !settings.dont_load_profile && !settings.use_system_account;
+        let profile = if wants_profile { Some(Profile::load(&token)?) } else { None };
+        let environment = Environment::of(&token)?;
+
+        let created = create(settings, &token, &environment, streams)?;
+        let job = if settings.asynchronous { None } else { created.put_in_job() };
+        let process = Self { handle: created.process, id: created.id, job, profile };
+        if let Err(failure) = process.configure(settings).and_then(|()| resume(&created.thread)) {
+            process.end(1);
+            return Err(failure);
+        }
+        Ok(process)
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// The exit code of a process that has ended.
+    pub(crate) fn exit_code(&self) -> io::Result<u32> {
+        let mut code = 0;
+        // SAFETY: the process is open, the result goes to a variable.
+        check(unsafe { GetExitCodeProcess(self.handle.as_raw_handle(), &mut code) })?;
+        Ok(code)
+    }
+
+    /// Ends the process, and everything it has started, with this exit code.
+    pub(crate) fn end(&self, exit_code: u32) {
+        if let Some(job) = &self.job {
+            job.end(exit_code);
+        }
+        // Also if there is a job: the call has no effect on a process that has ended.
+        // SAFETY: the process is open.
+        unsafe { TerminateProcess(self.handle.as_raw_handle(), exit_code) };
+    }
+
+    /// Lets live what the process has left running, as PAExec does: it may have started a server.
+    pub(crate) fn release(mut self) {
+        if let Some(job) = self.job.take() {
+            job.release();
+        }
+    }
+
+    /// Lets the process itself live on, with the profile it was started with: to unload that would take the user's
+    /// registry from a process that uses it.
+    pub(crate) fn leave_running(mut self) {
+        if let Some(profile) = self.profile.take() {
+            profile.keep();
+        }
+        self.release();
+    }
+
+    fn configure(&self, settings: &Settings) -> Result<(), Failure> {
+        if !settings.processors.is_empty() {
+            self.bind_to(&settings.processors).or_failure(|| {
+                format!("Failed to bind the process to the processors {:?}.", settings.processors)
+            })?;
+        }
+        // Not among the flags of the creation, where a class that needs a privilege is replaced silently.
+        let step =
+            || format!("Failed to set the priority class of the process to 0x{:X}.", settings.priority);
+        let _privilege = Privileges::enable(&[INCREASE_BASE_PRIORITY]).or_failure(step)?;
+        // SAFETY: the process is open.
+        check(unsafe { SetPriorityClass(self.handle.as_raw_handle(), settings.priority) }).or_failure(step)
+    }
+
+    fn bind_to(&self, processors: &[u32]) -> io::Result<()> {
+        let handle = self.handle.as_raw_handle();
+        let (mut of_process, mut of_system) = (0, 0);
+        // SAFETY: the process is open, the results go to variables.
+        check(unsafe { GetProcessAffinityMask(handle, &mut of_process, &mut of_system) })?;
+        let mask = affinity_mask(processors, of_system)
+            .ok_or_else(|| io::Error::from_raw_os_error(ERROR_INVALID_PARAMETER.cast_signed()))?;
+        // SAFETY: the process is open.
+        check(unsafe { SetProcessAffinityMask(handle, mask) })
+    }
+}
+
+impl AsHandle for Process {
+    fn as_handle(&self) -> BorrowedHandle<'_> {
+        self.handle.as_handle()
+    }
+}
+
+/// A process that waits to be resumed.
+struct Created {
+    process: OwnedHandle,
+    thread: OwnedHandle,
+    id: u32,
+}
+
+impl Created {
+    /// `None` if Windows refuses: before Windows 8 a process that is in a job already, such as one of the programs
+    /// that Windows watches for compatibility, cannot enter another. It then runs without one, and only it can be
+    /// ended, not what it has started.
+    fn put_in_job(&self) -> Option<Job> {
+        let job = Job::new().ok()?;
+        // SAFETY: job and process are open.
+        check(unsafe { AssignProcessToJobObject(job.0.as_raw_handle(), self.process.as_raw_handle()) })
+            .ok()?;
+        Some(job)
+    }
+}
+
+/// A job, whose processes end when it is dropped.
+struct Job(OwnedHandle);
+
+impl Job {
+    fn new() -> io::Result<Self> {
+        // SAFETY: neither attributes nor a name are given.
+        let handle = unsafe { CreateJobObjectW(null(), null()) };
+        if handle.is_null() {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the handle was just opened and is nobody else's.
+        let job = Self(unsafe { OwnedHandle::from_raw_handle(handle) });
+        // Breaking away is for programs that ask for it when they start others. Outside of a job they may ask, so
+        // they must not fail here.
+        job.limit(JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE | JOB_OBJECT_LIMIT_BREAKAWAY_OK)?;
+        Ok(job)
+    }
+
+    fn end(&self, exit_code: u32) {
+        // SAFETY: the job is open.
+        unsafe { TerminateJobObject(self.0.as_raw_handle(), exit_code) };
+    }
+
+    fn release(self) {
+        // Cannot fail with a limit less. If it did, the processes would be ended.
+        let _ = self.limit(JOB_OBJECT_LIMIT_BREAKAWAY_OK);
+    }
+
+    fn limit(&self, flags: JOB_OBJECT_LIMIT) -> io::Result<()> {
+        let mut information = JOBOBJECT_EXTENDED_LIMIT_INFORMATION::default();
+        information.BasicLimitInformation.LimitFlags = flags;
+        let size = size_of_val(&information) as u32;
+        // SAFETY: class, structure and size belong together.
+        check(unsafe {
+            SetInformationJobObject(
+                self.0.as_raw_handle(),
+                JobObjectExtendedLimitInformation,
+                (&raw const information).cast(),
+                size,
+            )
+        })
+    }
+}
+
+/// Creates the process, suspended.
+///
+/// There is nothing to do for 32-bit programs: this service has 64 bits, so it sees `System32` as it is, which is what
+/// [`Settings::disable_file_redirection`] asks of PAExec's 32-bit service.
+fn create(
+    settings: &Settings,
+    token: &Token,
+    environment: &Environment,
+    streams: StandardStreams,
+) -> Result<Created, Failure> {
+    let text = command_line(&settings.executable, &settings.arguments);
+    let directory = match settings.working_directory.as_str() {
+        "" => system_directory().or_failure(|| "Failed to get the system's directory.".to_owned())?,
+        directory => wide(directory),
+    };
+    let mut desktop = if settings.show_ui_on_win_logon {
+        Some(wide("winsta0\\Winlogon"))
+    } else if settings.interactive {
+        Some(wide("winsta0\\default"))
+    } else {
+        None
+    };
+
+    let inherited = inherited_handles(streams).or_failure(|| "Failed to open NUL.".to_owned())?;
+    let step = || format!("Failed to start {text}.");
+    let mut attributes = HandleList::new(&inherited).or_failure(step)?;
+    let mut startup =
+        STARTUPINFOEXW { lpAttributeList: attributes.as_mut_ptr(), ..STARTUPINFOEXW::default() };
+    startup.StartupInfo.cb = size_of_val(&startup) as u32;
+    startup.StartupInfo.dwFlags = STARTF_USESHOWWINDOW;
+    startup.StartupInfo.wShowWindow = if desktop.is_some() { SW_SHOW } else { SW_HIDE } as u16;
+    startup.StartupInfo.lpDesktop = desktop.as_mut().map_or(null_mut(), |desktop| desktop.as_mut_ptr());
+    if let Some([stdin, stdout, stderr]) = standard_handles(&inherited) {
+        startup.StartupInfo.dwFlags |= STARTF_USESTDHANDLES;
+        startup.StartupInfo.hStdInput = stdin;
+        startup.StartupInfo.hStdOutput = stdout;
+        startup.StartupInfo.hStdError = stderr;
+    }
+    let console = if desktop.is_some() { CREATE_NEW_CONSOLE } else { CREATE_NO_WINDOW };
+
+    let mut information = PROCESS_INFORMATION::default();
+    let mut mutable_text = wide(&text);
+    let privileges = Privileges::enable(&[ASSIGN_PRIMARY_TOKEN, INCREASE_QUOTA]).or_failure(step)?;
+    // SAFETY: the token is open; the command line is a buffer that Windows may write to; environment block (Unicode,
+    // as the flags say), directory, desktop and attribute list live through the call; the result goes to a variable.
+    let created = check(unsafe {
+        CreateProcessAsUserW(
+            token.as_raw_handle(),
+            null(),
+            mutable_text.as_mut_ptr(),
+            null(),
+            null(),
+            i32::from(!inherited.is_empty()),
+            console | CREATE_SUSPENDED | CREATE_UNICODE_ENVIRONMENT | EXTENDED_STARTUPINFO_PRESENT,
+            environment.as_ptr(),
+            directory.as_ptr(),
+            (&raw const startup).cast(),
+            &mut information,
+        )
+    });
+    drop(privileges);
+    created.or_failure(step)?;
+    // SAFETY: the call succeeded, so it opened both handles for us.
+    let (process, thread) = unsafe {
+        (
+            OwnedHandle::from_raw_handle(information.hProcess),
+            OwnedHandle::from_raw_handle(information.hThread),
+        )
+    };
+    Ok(Created { process, thread, id: information.dwProcessId })
+}
+
+/// The handles that the process gets: none, one for all streams, or stdin, stdout and stderr.
+fn inherited_handles(streams: StandardStreams) -> io::Result<Vec<OwnedHandle>> {
+    Ok(match streams {
+        StandardStreams::Pipes { stdin, stdout, stderr } => vec![stdin, stdout, stderr],
+        StandardStreams::Nul => vec![open_nul()?],
+        StandardStreams::Console => Vec::new(),
+    })
+}
+
+/// stdin, stdout and stderr, of what [`inherited_handles`] gives.
+fn standard_handles(inherited: &[OwnedHandle]) -> Option<[HANDLE; 3]> {
+    match inherited {
+        [stdin, stdout, stderr] => Some([stdin, stdout, stderr].map(AsRawHandle::as_raw_handle)),
+        [all] => Some([all.as_raw_handle(); 3]),
+        _ => None,
+    }
+}
+
+fn resume(thread: &OwnedHandle) -> Result<(), Failure> {
+    // SAFETY: the thread is open.
+    let former = unsafe { ResumeThread(thread.as_raw_handle()) };
+    let result = if former == u32::MAX { Err(io::Error::last_os_error()) } else { Ok(()) };
+    result.or_failure(|| "Failed to resume the process.".to_owned())
+}
+
+/// `C:\Windows\System32`, terminated: where PAExec's processes start, as it is where services do.
+fn system_directory() -> io::Result<Vec<u16>> {
+    let mut buffer = vec![0u16; 261];
+    // SAFETY: the buffer is as long as said.
+    let length = unsafe { GetSystemDirectoryW(buffer.as_mut_ptr(), buffer.len() as u32) } as usize;
+    if length == 0 {
+        return Err(io::Error::last_os_error());
+    }
+    buffer.truncate(length + 1);
+    Ok(buffer)
+}
+
+/// Attributes of a new process that let it inherit certain handles, and none else.
+struct HandleList {
+    /// An opaque structure, aligned as any.
+    list: Vec<u64>,
+    /// The list points to these.
+    handles: Vec<HANDLE>,
+}
+
+impl HandleList {
+    fn new(handles: &[OwnedHandle]) -> io::Result<Self> {
+        let mut size = 0;
+        // SAFETY: asks for the size alone, so no list is given. The error that this reports is expected.
+        unsafe { InitializeProcThreadAttributeList(null_mut(), 1, 0, &mut size) };
+        let mut list = vec![0u64; size / 8 + 1];
+        // SAFETY: the buffer has at least `size` bytes.
+        check(unsafe { InitializeProcThreadAttributeList(list.as_mut_ptr().cast(), 1, 0, &mut size) })?;
+        let mut attributes = Self { list, handles: handles.iter().map(AsRawHandle::as_raw_handle).collect() };
+        if !handles.is_empty() {
+            // SAFETY: the list was initialised for one attribute; the handles stay where they are as long as it.
+            check(unsafe {
+                UpdateProcThreadAttribute(
+                    attributes.as_mut_ptr(),
+                    0,
+                    PROC_THREAD_ATTRIBUTE_HANDLE_LIST as usize,
+                    attributes.handles.as_ptr().cast(),
+                    size_of_val(attributes.handles.as_slice()),
+                    null_mut(),
+                    null(),
+                )
+            })?;
+        }
+        Ok(attributes)
+    }
+
+    fn as_mut_ptr(&mut self) -> LPPROC_THREAD_ATTRIBUTE_LIST {
+        self.list.as_mut_ptr().cast()
+    }
+}
+
+impl Drop for HandleList {
+    fn drop(&mut self) {
+        // SAFETY: the list was initialised, and is used no more.
+        unsafe { DeleteProcThreadAttributeList(self.as_mut_ptr()) };
+    }
+}

@@ -1,0 +1,56 @@
+//! Text as Windows takes and gives it, and results of its calls.
+
+use std::io;
+use std::ptr::{null, null_mut};
+
+use windows_sys::Win32::System::Diagnostics::Debug::{
+    FORMAT_MESSAGE_FROM_SYSTEM, FORMAT_MESSAGE_IGNORE_INSERTS, FormatMessageW,
+};
+use windows_sys::core::BOOL;
+
+use crate::failure::Failure;
+
+/// UTF-16 with a terminator.
+pub(crate) fn wide(text: &str) -> Vec<u16> {
+    text.encode_utf16().chain([0]).collect()
+}
+
+/// The result of a call that returns FALSE and sets the thread's last error when it fails.
+pub(crate) fn check(result: BOOL) -> io::Result<()> {
+    if result == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Names the step that failed.
+pub(crate) trait OrFailure<T> {
+    /// `step` is a sentence with its full stop.
+    fn or_failure(self, step: impl FnOnce() -> String) -> Result<T, Failure>;
+}
+
+impl<T> OrFailure<T> for io::Result<T> {
+    fn or_failure(self, step: impl FnOnce() -> String) -> Result<T, Failure> {
+        self.map_err(|error| match error.raw_os_error() {
+            Some(code) => Failure { step: step(), code: code.cast_unsigned(), message: system_message(code) },
+            None => Failure { step: step(), code: 0, message: error.to_string() },
+        })
+    }
+}
+
+/// Windows's own words for an error, in the language of the host, on one line.
+fn system_message(code: i32) -> String {
+    let mut buffer = [0u16; 512];
+    // SAFETY: the buffer takes `nSize` units; inserts are ignored, so there are no arguments to read.
+    let length = unsafe {
+        FormatMessageW(
+            FORMAT_MESSAGE_FROM_SYSTEM | FORMAT_MESSAGE_IGNORE_INSERTS,
+            null(),
+            code.cast_unsigned(),
+            0,
+            buffer.as_mut_ptr(),
+            buffer.len() as u32,
+            null_mut(),
+        )
+    };
+    let text = String::from_utf16_lossy(buffer.get(..length as usize).unwrap_or_default());
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if text.is_empty() { "Windows has no words for this error.".to_owned() } else { text }
+}
