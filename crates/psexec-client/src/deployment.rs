@@ -20,7 +20,7 @@ pub(crate) struct Deployment<'a> {
     trace: &'a Trace,
     pub(crate) name: RunName,
     pub(crate) ipc: u32,
-    admin: u32,
+    pub(crate) admin: u32,
     manager: Option<ServiceManager<'a>>,
     file_may_exist: bool,
     service: ServiceState,
@@ -274,7 +274,13 @@ impl ServiceState {
     }
 }
 
-async fn open_manager(session: &Session, ipc: u32) -> Result<(ServiceManager<'_>, Handle), ErrorKind> {
+/// Opens the service manager, [MS-SCMR] 3.1.4.15 ROpenSCManagerW.
+///
+/// [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
+pub(crate) async fn open_manager(
+    session: &Session,
+    ipc: u32,
+) -> Result<(ServiceManager<'_>, Handle), ErrorKind> {
     let mut manager = ServiceManager::bind(&session.channel, ipc).await?;
     let desired_access = SC_MANAGER_CONNECT | SC_MANAGER_CREATE_SERVICE | SC_MANAGER_ENUMERATE_SERVICE;
     let opened = manager.call(&ROpenSCManagerW { machine_name: None, desired_access }).await?;
@@ -310,7 +316,8 @@ async fn upload(session: &Session, admin: u32, name: &str, image: &[u8]) -> Resu
     expect(&closed, "CLOSE of the service's file", &[NtStatus::SUCCESS])
 }
 
-async fn delete_file(session: &Session, admin: u32, name: &str) -> Result<(), ErrorKind> {
+/// Deletes a file of ADMIN$ that is not held; one that is not there counts as deleted.
+pub(crate) async fn delete_file(session: &Session, admin: u32, name: &str) -> Result<(), ErrorKind> {
     let requests = [Request::open_to_delete(admin, name), Request::close(FileHandle::just_opened(admin))];
     let [opened, closed] = session.channel.compound(requests).await?;
     if opened.status() == NtStatus::OBJECT_NAME_NOT_FOUND {

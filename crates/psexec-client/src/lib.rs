@@ -11,6 +11,7 @@ mod pipes;
 mod run;
 mod scm;
 mod smb;
+mod sweep;
 mod trace;
 
 use std::path::PathBuf;

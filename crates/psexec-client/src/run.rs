@@ -1,4 +1,5 @@
 //! The run: connect, deploy, start, watch, remove.
+use std::convert::Infallible;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use crate::deployment::Deployment;
 use crate::error::{At, Error, ErrorKind, Failure, NtStatus, Step};
 use crate::pipes::{decode, read_message, read_to_end, write_and_close, write_message};
 use crate::smb::{FileHandle, Request, Session, created_file, expect};
+use crate::sweep::sweep;
 use crate::trace::Trace;
 use crate::{Account, Connection, IntegrityLevel, Outcome, Output, Priority, Process, Report, ServiceImage};
 
@@ -120,7 +122,15 @@ async fn deploy_and_run(
     let pipes = open_pipes(session, deployment, process).await?;
     trace.note("handed the settings over");
     deployment.process_may_run = true;
-    run_process(session, &pipes, deployment, process, trace, warnings).await
+    tokio::select! {
+        outcome = run_process(session, &pipes, deployment, process, trace, warnings) => outcome,
+        never = sweep_meanwhile(session, deployment, trace) => match never {},
+    }
+}
+
+async fn sweep_meanwhile(session: &Session, deployment: &Deployment<'_>, trace: &Trace) -> Infallible {
+    sweep(session, deployment.ipc, deployment.admin, &deployment.name, trace).await;
+    std::future::pending().await
 }
 
 /// Connections to a service that knows its settings.

@@ -1,5 +1,5 @@
 //! The requests of a run, and what is taken from their answers.
-use smb::{FileAccessMask, FileAttributes};
+use smb::{DirAccessMask, FileAccessMask, FileAttributes, QueryDirectoryInfoClass};
 use smb_msg::*;
 
 use super::channel::{Answer, HEADER};
@@ -69,6 +69,28 @@ impl Request {
         let access = FileAccessMask::new().with_delete(true).with_file_read_attributes(true);
         let options = CreateOptions::new().with_non_directory_file(true).with_delete_on_close(true);
         Self::create(tree_id, name, access, CreateDisposition::Open, options)
+    }
+
+    /// Opens the root of a share for listing.
+    pub(crate) fn open_directory(tree_id: u32) -> Self {
+        let access = DirAccessMask::new().with_list_directory(true).with_synchronize(true);
+        let options = CreateOptions::new().with_directory_file(true);
+        let request = Self::create(tree_id, "", access.into(), CreateDisposition::Open, options);
+        // 2.2.13: the buffer has one byte at least, also where the name has none.
+        Request { data: vec![0; 8], ..request }
+    }
+
+    /// Lists what matches `pattern`, as much as fits into 64 KiB.
+    pub(crate) fn query_directory(directory: FileHandle, pattern: &str) -> Self {
+        let content = QueryDirectoryRequest {
+            file_information_class: QueryDirectoryInfoClass::DirectoryInformation,
+            flags: QueryDirectoryFlags::new(),
+            file_index: 0,
+            file_id: directory.id,
+            output_buffer_length: 65536,
+            file_name: pattern.into(),
+        };
+        Request::new(directory.tree_id, RequestContent::QueryDirectory(content))
     }
 
     fn create(

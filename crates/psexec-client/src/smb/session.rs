@@ -3,6 +3,8 @@
 //! [MS-SMB2] 3.2.4.2 (connecting), 3.2.5.2 (negotiation), 3.2.5.3 (session), 3.2.5.5 (tree).
 //!
 //! [MS-SMB2]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-smb2/5606ad47-5ee0-437a-817e-70c366052962
+use std::time::Instant;
+
 use smb::Guid;
 use smb_msg::*;
 use zeroize::Zeroizing;
@@ -50,6 +52,9 @@ pub(crate) struct Negotiated {
     pub(crate) max_read: u32,
     /// Bytes that one WRITE may carry.
     pub(crate) max_write: u32,
+    /// The server's clock at [`Negotiated::negotiated_at`], in 100 ns since 1601.
+    server_time: u64,
+    negotiated_at: Instant,
     server_guid: [u8; 16],
     server_capabilities: u32,
     server_security_mode: u16,
@@ -129,6 +134,12 @@ impl Connection {
 }
 
 impl Session {
+    /// The server's clock at `instant`, in 100 ns since 1601.
+    pub(crate) fn server_time(&self, instant: Instant) -> u64 {
+        let since = instant.saturating_duration_since(self.negotiated.negotiated_at).as_nanos() / 100;
+        self.negotiated.server_time.saturating_add(u64::try_from(since).unwrap_or(u64::MAX))
+    }
+
     /// Asks for a share; [`Session::connected_tree`] takes the answer.
     pub(crate) async fn connect_tree(&self, host: &str, share: &str) -> Result<Receipt, Loss> {
         let path = format!(r"\\{host}\{share}");
@@ -333,6 +344,8 @@ fn parse_negotiate_response(
         // Without multi-credit requests 64 KiB are the limit.
         max_read: u32_field(32)?.clamp(4096, 8 << 20),
         max_write: u32_field(36)?.clamp(4096, 8 << 20),
+        server_time: u64::from(u32_field(40)?) | u64::from(u32_field(44)?) << 32,
+        negotiated_at: Instant::now(),
         server_guid: server_guid.ok_or(malformed)?,
         server_capabilities,
         server_security_mode: u16_field(2)?,
