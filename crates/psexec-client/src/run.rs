@@ -116,7 +116,10 @@ async fn deploy_and_run(
     trace: &Trace,
     warnings: &mut Vec<String>,
 ) -> Result<Outcome, Failure> {
-    let display_name = format!("native.windows.psexec, a command from {}", deployment.name.host);
+    // Of its own for every run: display names are unique as names are ([MS-SCMR] 3.1.4.12), and another run's service
+    // may be there at the same time, or still be on its way out.
+    let RunName { number, host } = &deployment.name;
+    let display_name = format!("native.windows.psexec, command {number} from {host}");
     deployment.create(image, &display_name).await?;
     deployment.start().await?;
     let pipes = open_pipes(session, deployment, process).await?;
