@@ -157,3 +157,10 @@ pub struct Output {
     /// OEM and ANSI code page of the host, where the service told them.
     pub code_pages: Option<psexec_protocol::paexec::CodePages>,
 }
+
+/// What the fuzz targets call.
+#[cfg(fuzzing)]
+#[expect(missing_docs, reason = "their names say it")]
+pub mod fuzzing {
+    pub use crate::smb::fuzzing::{frame, negotiate_response};
+}

@@ -96,22 +96,7 @@ impl Channel {
     /// Takes over a connected socket; must be called in a tokio runtime.
     pub(crate) fn new(stream: TcpStream) -> Self {
         let (outgoing, queue) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared {
-            state: Mutex::new(State {
-                next_message_id: 0,
-                credits: 1,
-                large_mtu: false,
-                session_id: 0,
-                preauth_hash: PreauthHash::new(),
-                protection: None,
-                pending: BTreeMap::new(),
-                lost: None,
-                quiet_since: Instant::now(),
-                probing: false,
-            }),
-            progress: Notify::new(),
-            outgoing,
-        });
+        let shared = Arc::new(Shared::new(outgoing));
         let (reader, writer) = stream.into_split();
         let tasks = vec![
             tokio::spawn(read_frames(Arc::clone(&shared), reader)),
@@ -246,6 +231,25 @@ impl Answer {
 }
 
 impl Shared {
+    fn new(outgoing: mpsc::UnboundedSender<Outgoing>) -> Self {
+        Shared {
+            state: Mutex::new(State {
+                next_message_id: 0,
+                credits: 1,
+                large_mtu: false,
+                session_id: 0,
+                preauth_hash: PreauthHash::new(),
+                protection: None,
+                pending: BTreeMap::new(),
+                lost: None,
+                quiet_since: Instant::now(),
+                probing: false,
+            }),
+            progress: Notify::new(),
+            outgoing,
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing under the lock leaves the state half changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -532,6 +536,207 @@ async fn watch(shared: Arc<Shared>) {
             let echo = Request::new(0, RequestContent::Echo(EchoRequest::default()));
             // Its answer counts by its arrival alone.
             shared.dispatch(&mut state, vec![echo]).unwrap_or_default().into_iter().for_each(Receipt::forget);
+        }
+    }
+}
+
+/// Any bytes of a stranger through everything that takes a frame apart: `protected` as after the session set-up.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn accept_any(bytes: &[u8], protection: Option<Protection>) {
+    use super::request::{created_file, read_data};
+
+    let (outgoing, _queue) = mpsc::unbounded_channel();
+    let shared = Arc::new(Shared::new(outgoing));
+    let mut receivers = Vec::new();
+    {
+        let mut state = shared.lock();
+        state.protection = protection;
+        for message_id in 0..20 {
+            let (waiter, answer) = oneshot::channel();
+            let Ok(command) = Command::read_le(&mut Cursor::new([message_id as u8, 0])) else { continue };
+            state.pending.insert(message_id, Pending { command, async_id: None, waiter });
+            receivers.push(answer);
+        }
+    }
+    // What is refused is refused; what is not must be fit for use.
+    let _ = shared.accept(BytesMut::from(bytes));
+    for mut receiver in receivers {
+        let Ok(Ok(answer)) = receiver.try_recv() else { continue };
+        let _ = created_file(&answer, 0);
+        let _ = read_data(&answer);
+        let _ = answer.body::<smb_msg::SessionSetupResponse>();
+        let _ = answer.body::<smb_msg::IoctlResponse>();
+        if let Ok(listing) = answer.body::<smb_msg::QueryDirectoryResponse>() {
+            let _ = listing.read_output::<smb::FileDirectoryInformation>();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use smb_msg::{EncryptionCipher, SigningAlgorithmId};
+
+    use super::super::protection::KeyMaterial;
+
+    const SESSION: u64 = 7;
+
+    fn keys(signing: SigningAlgorithmId, cipher: Option<EncryptionCipher>) -> Protection {
+        Protection::derive(&KeyMaterial {
+            session_id: SESSION,
+            dialect: smb_msg::Dialect::Smb0311,
+            signing,
+            cipher,
+            session_key: &[1; 16],
+            preauth_hash: &PreauthHash::new(),
+        })
+        .unwrap()
+    }
+
+    /// A connection that waits for the answer to one ECHO.
+    fn waiting(protection: Option<Protection>) -> (Shared, oneshot::Receiver<Result<Answer, Loss>>) {
+        let (outgoing, _queue) = mpsc::unbounded_channel();
+        let shared = Shared::new(outgoing);
+        let (waiter, answer) = oneshot::channel();
+        {
+            let mut state = shared.lock();
+            state.protection = protection;
+            state.session_id = SESSION;
+            state.pending.insert(5, Pending { command: Command::Echo, async_id: None, waiter });
+        }
+        (shared, answer)
+    }
+
+    /// The answer to the ECHO as a server sends it.
+    fn echo_response(change: impl FnOnce(&mut Header)) -> Vec<u8> {
+        let mut header = PlainRequest::new(RequestContent::Echo(EchoRequest::default())).header;
+        header.message_id = 5;
+        header.session_id = SESSION;
+        header.credit_request = 3;
+        header.flags.set_server_to_redir(true);
+        change(&mut header);
+        let mut cursor = Cursor::new(Vec::new());
+        header.write_le(&mut cursor).unwrap();
+        let mut message = cursor.into_inner();
+        message.extend_from_slice(&[4, 0, 0, 0]);
+        message
+    }
+
+    fn accept(shared: &Shared, message: &[u8]) -> Result<(), PeerMisbehaved> {
+        shared.accept(BytesMut::from(message))
+    }
+
+    #[test]
+    fn an_answer_reaches_who_waits_and_brings_its_credits() {
+        let (shared, mut answer) = waiting(None);
+        accept(&shared, &echo_response(|_| ())).unwrap();
+        assert_eq!(answer.try_recv().unwrap().unwrap().status(), NtStatus::SUCCESS);
+        assert_eq!(shared.lock().credits, 1 + 3);
+    }
+
+    #[test]
+    fn an_interim_answer_leaves_the_request_pending() {
+        let (shared, mut answer) = waiting(None);
+        let interim = echo_response(|header| {
+            header.status = NtStatus::PENDING.0;
+            header.to_async(99);
+        });
+        accept(&shared, &interim).unwrap();
+        assert!(answer.try_recv().is_err());
+        assert_eq!(shared.lock().pending.get(&5).and_then(|pending| pending.async_id), Some(99));
+        accept(&shared, &echo_response(|header| header.to_async(99))).unwrap();
+        assert!(answer.try_recv().unwrap().is_ok());
+    }
+
+    #[test]
+    fn answers_to_nothing_are_refused() {
+        let refused = |change: fn(&mut Header)| accept(&waiting(None).0, &echo_response(change)).unwrap_err();
+        assert_eq!(refused(|header| header.message_id = 6), PeerMisbehaved::UnknownMessageId);
+        assert_eq!(refused(|header| header.command = Command::Read), PeerMisbehaved::WrongCommand);
+        assert_eq!(refused(|header| header.flags.set_server_to_redir(false)), PeerMisbehaved::Malformed);
+    }
+
+    #[test]
+    fn a_second_answer_is_refused() {
+        let (shared, _answer) = waiting(None);
+        accept(&shared, &echo_response(|_| ())).unwrap();
+        assert_eq!(accept(&shared, &echo_response(|_| ())), Err(PeerMisbehaved::UnknownMessageId));
+    }
+
+    #[test]
+    fn a_signed_session_believes_only_its_signature() {
+        for signing in
+            [SigningAlgorithmId::HmacSha256, SigningAlgorithmId::AesCmac, SigningAlgorithmId::AesGmac]
+        {
+            let signed = keys(signing, None).protect(echo_response(|_| ()), &[0]).unwrap();
+            let (shared, mut answer) = waiting(Some(keys(signing, None)));
+            accept(&shared, &signed).unwrap();
+            assert!(answer.try_recv().unwrap().is_ok());
+
+            for bit in [0, 60 * 8, 66 * 8] {
+                let mut altered = signed.clone();
+                altered[16 + bit / 8 % (signed.len() - 16)] ^= 0x20;
+                let (shared, mut answer) = waiting(Some(keys(signing, None)));
+                assert!(accept(&shared, &altered).is_err());
+                assert!(answer.try_recv().is_err());
+            }
+            let unsigned = echo_response(|_| ());
+            assert_eq!(
+                accept(&waiting(Some(keys(signing, None))).0, &unsigned),
+                Err(PeerMisbehaved::Unsigned)
+            );
+        }
+    }
+
+    #[test]
+    fn an_encrypted_session_believes_no_plain_answer() {
+        let mut protection = keys(SigningAlgorithmId::AesGmac, Some(EncryptionCipher::Aes128Gcm));
+        protection.encrypt_everything();
+        let signed = keys(SigningAlgorithmId::AesGmac, None).protect(echo_response(|_| ()), &[0]).unwrap();
+        let (shared, mut answer) = waiting(Some(protection));
+        assert_eq!(accept(&shared, &signed), Err(PeerMisbehaved::Unencrypted));
+        assert!(answer.try_recv().is_err());
+    }
+
+    #[test]
+    fn a_session_key_of_any_length_makes_keys_for_every_cipher() {
+        for cipher in [
+            EncryptionCipher::Aes128Ccm,
+            EncryptionCipher::Aes128Gcm,
+            EncryptionCipher::Aes256Ccm,
+            EncryptionCipher::Aes256Gcm,
+        ] {
+            let mut protection = keys(SigningAlgorithmId::AesCmac, Some(cipher));
+            assert!(protection.encrypt_everything());
+            let first = protection.protect(vec![0; 100], &[0]).unwrap();
+            let second = protection.protect(vec![0; 100], &[0]).unwrap();
+            // A nonce is never used twice.
+            assert_ne!(first[20..36], second[20..36]);
+            assert_ne!(first[TRANSFORM_HEADER..], second[TRANSFORM_HEADER..]);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_frame_is_survived(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            accept_any(&bytes, None);
+        }
+
+        #[test]
+        fn any_message_is_survived(
+            command in 0..20u8,
+            status in prop_oneof![Just(0), any::<u32>()],
+            body in proptest::collection::vec(any::<u8>(), 0..300),
+        ) {
+            let mut message = echo_response(|header| {
+                header.status = status;
+                header.message_id = u64::from(command);
+            });
+            message[12] = command;
+            message.truncate(HEADER);
+            message.extend_from_slice(&body);
+            accept_any(&message, None);
         }
     }
 }

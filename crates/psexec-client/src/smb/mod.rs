@@ -10,3 +10,18 @@ mod session;
 pub(crate) use channel::{Answer, Channel};
 pub(crate) use request::{FileHandle, Request, created_file, read_data};
 pub(crate) use session::{Connection, Session, expect};
+
+/// Bytes of a stranger through everything that takes them apart.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    /// A frame, before and after a session is protected.
+    pub fn frame(bytes: &[u8]) {
+        super::channel::accept_any(bytes, None);
+        super::channel::accept_any(bytes, super::protection::Protection::any());
+    }
+
+    /// A NEGOTIATE response.
+    pub fn negotiate_response(bytes: &[u8]) {
+        let _ = super::session::parse_negotiate_response(bytes, smb::Guid::ZERO);
+    }
+}

@@ -120,6 +120,20 @@ impl Protection {
         })
     }
 
+    /// Some keys, for the fuzz targets.
+    #[cfg(fuzzing)]
+    pub(crate) fn any() -> Option<Self> {
+        Self::derive(&KeyMaterial {
+            session_id: 0,
+            dialect: Dialect::Smb0311,
+            signing: SigningAlgorithmId::AesGmac,
+            cipher: Some(EncryptionCipher::Aes128Gcm),
+            session_key: &[0; 16],
+            preauth_hash: &PreauthHash::new(),
+        })
+        .ok()
+    }
+
     /// From now on everything is encrypted. Answers whether the session has the keys for it.
     pub(crate) fn encrypt_everything(&mut self) -> bool {
         self.encrypting = self.encryption.is_some();

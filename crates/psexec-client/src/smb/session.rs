@@ -291,7 +291,7 @@ fn negotiate_request(client_guid: Guid) -> Result<NegotiateRequest, ErrorKind> {
 /// answers when there is no common one.
 ///
 /// [MS-SMB2]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-smb2/5606ad47-5ee0-437a-817e-70c366052962
-fn parse_negotiate_response(
+pub(super) fn parse_negotiate_response(
     message: &[u8],
     client_guid: Guid,
 ) -> Result<(Negotiated, Vec<u8>), PeerMisbehaved> {
@@ -382,4 +382,88 @@ fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
 
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..)?.first_chunk().copied().map(u32::from_le_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A NEGOTIATE response of dialect `revision` with these contexts.
+    fn response(revision: u16, contexts: &[(u16, Vec<u8>)]) -> Vec<u8> {
+        let mut message = vec![0; HEADER + 64];
+        let mut put = |at: usize, bytes: &[u8]| message[HEADER + at..][..bytes.len()].copy_from_slice(bytes);
+        put(0, &65u16.to_le_bytes());
+        put(2, &3u16.to_le_bytes());
+        put(4, &revision.to_le_bytes());
+        put(6, &(contexts.len() as u16).to_le_bytes());
+        put(24, &CAP_ENCRYPTION.to_le_bytes());
+        put(32, &(1u32 << 20).to_le_bytes());
+        put(36, &(1u32 << 20).to_le_bytes());
+        put(56, &128u16.to_le_bytes());
+        put(60, &128u32.to_le_bytes());
+        for (id, data) in contexts {
+            message.resize(message.len().next_multiple_of(8), 0);
+            message.extend_from_slice(&id.to_le_bytes());
+            message.extend_from_slice(&(data.len() as u16).to_le_bytes());
+            message.extend_from_slice(&[0; 4]);
+            message.extend_from_slice(data);
+        }
+        message
+    }
+
+    fn words(words: &[u16]) -> Vec<u8> {
+        words.iter().flat_map(|word| word.to_le_bytes()).collect()
+    }
+
+    fn parse(message: &[u8]) -> Result<Negotiated, PeerMisbehaved> {
+        parse_negotiate_response(message, Guid::ZERO).map(|(negotiated, _)| negotiated)
+    }
+
+    #[test]
+    fn a_server_without_a_common_cipher_says_zero() {
+        let preauth = (PREAUTH_INTEGRITY_CAPABILITIES, words(&[1, 0, SHA512]));
+        let none = (ENCRYPTION_CAPABILITIES, words(&[1, 0]));
+        assert_eq!(parse(&response(0x311, &[preauth.clone(), none])).unwrap().cipher, None);
+        let ccm = (ENCRYPTION_CAPABILITIES, words(&[1, 3]));
+        let negotiated = parse(&response(0x311, &[preauth, ccm])).unwrap();
+        assert_eq!(negotiated.cipher, Some(EncryptionCipher::Aes256Ccm));
+        assert_eq!(negotiated.signing, SigningAlgorithmId::AesCmac);
+    }
+
+    #[test]
+    fn what_was_not_offered_is_refused() {
+        let preauth = (PREAUTH_INTEGRITY_CAPABILITIES, words(&[1, 0, SHA512]));
+        let strange = (ENCRYPTION_CAPABILITIES, words(&[1, 9]));
+        assert_eq!(parse(&response(0x2ff, &[])).unwrap_err(), PeerMisbehaved::NotOffered);
+        assert_eq!(parse(&response(0x311, &[preauth, strange])).unwrap_err(), PeerMisbehaved::NotOffered);
+        assert_eq!(parse(&response(0x311, &[])).unwrap_err(), PeerMisbehaved::Malformed);
+    }
+
+    #[test]
+    fn encryption_of_3_0_is_a_capability() {
+        assert_eq!(parse(&response(0x300, &[])).unwrap().cipher, Some(EncryptionCipher::Aes128Ccm));
+        assert_eq!(parse(&response(0x210, &[])).unwrap().cipher, None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_response_is_survived(
+            revision in prop_oneof![Just(0x311), any::<u16>()],
+            tail in proptest::collection::vec(any::<u8>(), 0..200),
+            offset in any::<u16>(),
+            count in any::<u16>(),
+        ) {
+            let mut message = response(revision, &[]);
+            message[HEADER + 6..HEADER + 8].copy_from_slice(&count.to_le_bytes());
+            message[HEADER + 60..HEADER + 62].copy_from_slice(&offset.to_le_bytes());
+            message.extend_from_slice(&tail);
+            let _ = parse(&message);
+        }
+
+        #[test]
+        fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            let _ = parse(&bytes);
+        }
+    }
 }
