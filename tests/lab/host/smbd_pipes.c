@@ -1,9 +1,10 @@
 /* Preloaded into Debian's smbd: the named pipes of IPC$ are those of a Wine prefix.
  *
  * smbd reaches a pipe by connecting to the Unix socket <ncalrpc dir>/np/<pipe>, where it speaks its
- * named-pipe-auth protocol. This library replaces four of smbd's functions:
+ * named-pipe-auth protocol. This library replaces five of smbd's functions:
  *
  * connect()                        dials the relay that runs in Wine instead of such a socket;
+ * map_nt_error_from_unix()         learns the status of a pipe whose instances are all in use;
  * smb2_ioctl_named_pipe()          learns FSCTL_PIPE_WAIT, which plain smbd does not support;
  * nt_status_np_pipe()              reports a closed pipe as Windows does;
  * lp_rpc_start_on_demand_helpers() keeps smbd from waiting for a helper that does not know the pipe.
@@ -102,6 +103,9 @@ static uint32_t relays_answer(int relay)
 
 /* ---- opening a pipe ----------------------------------------------------------------------------- */
 
+/* Means a file to nobody; map_nt_error_from_unix() knows it. */
+#define NO_FREE_INSTANCE EUSERS
+
 /* The errno that smbd turns into the status Windows would give. */
 static int errno_of(uint32_t error)
 {
@@ -110,7 +114,7 @@ static int errno_of(uint32_t error)
 	case ERROR_PATH_NOT_FOUND:
 	case ERROR_INVALID_NAME: return ENOENT;
 	case ERROR_ACCESS_DENIED: return EACCES;
-	case ERROR_PIPE_BUSY: return EBUSY;
+	case ERROR_PIPE_BUSY: return NO_FREE_INSTANCE;
 	case ERROR_SEM_TIMEOUT: return ETIMEDOUT;
 	default: return EIO;
 	}
@@ -292,7 +296,15 @@ struct tevent_req *smb2_ioctl_named_pipe(uint32_t code, struct tevent_context *e
 	return real(code, events, request, state);
 }
 
-/* ---- the end of a pipe -------------------------------------------------------------------------- */
+/* ---- statuses that Windows gives ---------------------------------------------------------------- */
+
+NTSTATUS map_nt_error_from_unix(int error)
+{
+	static NTSTATUS (*real)(int);
+	if (error == NO_FREE_INSTANCE) return (NTSTATUS){STATUS_PIPE_NOT_AVAILABLE};
+	if (!real) real = (NTSTATUS(*)(int))dlsym(RTLD_NEXT, "map_nt_error_from_unix");
+	return real(error);
+}
 
 NTSTATUS nt_status_np_pipe(NTSTATUS status)
 {

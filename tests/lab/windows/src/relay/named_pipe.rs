@@ -39,6 +39,9 @@ impl NamedPipe {
     ///
     /// smbd does not pass on the access the client asked for, so the directions are tried in turn.
     pub(crate) fn open(name: &str) -> Result<Self, u32> {
+        // Wine's RPC servers have one free instance at a time and soon make the next; Windows's have always one.
+        // Any other pipe that is busy is busy.
+        let patient = name.eq_ignore_ascii_case("svcctl");
         let path = pipe_path(name).ok_or(ERROR_INVALID_NAME)?;
         let attempts = [
             (Direction::Duplex, GENERIC_READ | GENERIC_WRITE),
@@ -46,7 +49,7 @@ impl NamedPipe {
             (Direction::WriteOnly, GENERIC_WRITE | FILE_READ_ATTRIBUTES),
         ];
         for (direction, access) in attempts {
-            match open_path(&path, access) {
+            match open_path(&path, access, patient) {
                 Ok(handle) => return Ok(Self::new(handle, direction)),
                 Err(ERROR_ACCESS_DENIED) => {}
                 Err(error) => return Err(error),
@@ -148,7 +151,7 @@ pub(crate) fn wait_for_instance(name: &str, timeout: Duration) -> Result<(), u32
     }
 }
 
-fn open_path(path: &[u16], access: u32) -> Result<OwnedHandle, u32> {
+fn open_path(path: &[u16], access: u32, patient: bool) -> Result<OwnedHandle, u32> {
     const TRIES: u32 = 3;
     const PATIENCE_MS: u32 = 2000;
 
@@ -171,7 +174,7 @@ fn open_path(path: &[u16], access: u32) -> Result<OwnedHandle, u32> {
             return Ok(unsafe { OwnedHandle::from_raw_handle(handle) });
         }
         error = last_error();
-        if error != ERROR_PIPE_BUSY {
+        if error != ERROR_PIPE_BUSY || !patient {
             break;
         }
         // SAFETY: `path` ends in a null.
