@@ -15,6 +15,7 @@ use crate::pipe::{Outcome, Pipe};
 use crate::run::{End, PATIENCE, Run};
 use crate::stream::ClientPipes;
 use crate::wait::{Event, Wake};
+use crate::wide::system_error;
 
 /// Why the service ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,8 +38,7 @@ pub(crate) struct Host {
 impl Host {
     /// Makes the pipes, which are named after the executable's file.
     pub(crate) fn new(file_name: &str, stop: &Arc<Event>) -> io::Result<Self> {
-        let run_name = RunName::parse(file_name)
-            .ok_or_else(|| io::Error::from_raw_os_error(ERROR_INVALID_NAME.cast_signed()))?;
+        let run_name = RunName::parse(file_name).ok_or_else(|| system_error(ERROR_INVALID_NAME))?;
         Ok(Self {
             main: Arc::new(Pipe::message_server(file_name)?),
             client_pipes: Some(ClientPipes::create(&run_name)?),

@@ -29,7 +29,7 @@ use windows_sys::Win32::System::Pipes::{
 use windows_sys::Win32::System::Threading::GetCurrentProcessId;
 
 use crate::wait::{Event, Wake, wait_any};
-use crate::wide::{check, wide};
+use crate::wide::{check, system_code, system_error, wide};
 
 /// Which way bytes go through the service's end of a pipe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -194,7 +194,7 @@ impl Pipe {
             // SAFETY: reads the thread's own state.
             match unsafe { GetLastError() } {
                 ERROR_IO_PENDING | ERROR_MORE_DATA => {}
-                code => return Err(io::Error::from_raw_os_error(code.cast_signed())),
+                code => return Err(system_error(code)),
             }
         }
         let mut waited_for = vec![done.as_handle()];
@@ -264,7 +264,7 @@ fn path(name: &str) -> String {
 }
 
 fn is(error: &io::Error, code: u32) -> bool {
-    error.raw_os_error() == Some(code.cast_signed())
+    system_code(error) == Some(code)
 }
 
 /// A security descriptor on the local heap.

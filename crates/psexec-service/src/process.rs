@@ -27,7 +27,7 @@ use crate::failure::Failure;
 use crate::pipe::{Pipe, open_nul};
 use crate::profile::{Environment, Profile};
 use crate::token::{ASSIGN_PRIMARY_TOKEN, INCREASE_BASE_PRIORITY, INCREASE_QUOTA, Privileges, Token};
-use crate::wide::{OrFailure, check, wide};
+use crate::wide::{OrFailure, check, system_error, wide};
 
 /// What the process has for its standard streams.
 pub(crate) enum StandardStreams {
@@ -124,8 +124,8 @@ impl Process {
         let (mut of_process, mut of_system) = (0, 0);
         // SAFETY: the process is open, the results go to variables.
         check(unsafe { GetProcessAffinityMask(handle, &mut of_process, &mut of_system) })?;
-        let mask = affinity_mask(processors, of_system)
-            .ok_or_else(|| io::Error::from_raw_os_error(ERROR_INVALID_PARAMETER.cast_signed()))?;
+        let mask =
+            affinity_mask(processors, of_system).ok_or_else(|| system_error(ERROR_INVALID_PARAMETER))?;
         // SAFETY: the process is open.
         check(unsafe { SetProcessAffinityMask(handle, mask) })
     }

@@ -15,7 +15,7 @@ use crate::pipe::{Outcome, Pipe};
 use crate::process::{Process, StandardStreams};
 use crate::stream::{ClientPipes, Events, ProcessPipes};
 use crate::wait::{Event, Wake, wait_any};
-use crate::wide::OrFailure;
+use crate::wide::{OrFailure, system_error};
 
 /// How long a client may take for his next step.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -101,7 +101,7 @@ impl Run {
         match client_pipes.connect(&self.events, Instant::now() + PATIENCE).or_failure(step)? {
             Outcome::Interrupted(Wake::Handle(_)) => return Ok(Execution::Abandoned),
             Outcome::Interrupted(Wake::TimedOut) => {
-                return Err(io::Error::from_raw_os_error(ERROR_TIMEOUT.cast_signed())).or_failure(step);
+                return Err(system_error(ERROR_TIMEOUT)).or_failure(step);
             }
             Outcome::Done(_) | Outcome::MoreData(_) => {}
         }

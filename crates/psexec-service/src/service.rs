@@ -21,7 +21,7 @@ use windows_sys::Win32::System::Services::{
 use crate::host::{Host, Reason};
 use crate::removal::remove;
 use crate::wait::Event;
-use crate::wide::check;
+use crate::wide::{check, system_code, system_error};
 
 /// Hands the thread over to the service control manager, until the service has stopped.
 pub(crate) fn dispatch() -> io::Result<()> {
@@ -50,7 +50,7 @@ unsafe extern "system" fn service_main(count: u32, arguments: *mut *mut u16) {
     control.report(SERVICE_START_PENDING, NO_ERROR);
     let exit_code = match serve(&service_name, control) {
         Ok(()) => NO_ERROR,
-        Err(error) => error.raw_os_error().map_or(ERROR_EXCEPTION_IN_SERVICE, i32::cast_unsigned),
+        Err(error) => system_code(&error).unwrap_or(ERROR_EXCEPTION_IN_SERVICE),
     };
     control.report(SERVICE_STOPPED, exit_code);
 }
@@ -60,7 +60,7 @@ fn serve(service_name: &str, control: &Control) -> io::Result<()> {
     let file_name = executable
         .file_name()
         .and_then(|name| name.to_str())
-        .ok_or_else(|| io::Error::from_raw_os_error(ERROR_INVALID_NAME.cast_signed()))?;
+        .ok_or_else(|| system_error(ERROR_INVALID_NAME))?;
     let host = Host::new(file_name, &control.stop)?;
     control.report(SERVICE_RUNNING, NO_ERROR);
     let reason = host.serve();

@@ -168,7 +168,7 @@ impl Token {
         let mut length = size_of_val(&sid) as u32;
         // SAFETY: the buffer is aligned as a SID is and as long as `length` says; this SID needs no domain.
         check(unsafe { CreateWellKnownSid(WinMediumLabelSid, null_mut(), sid_pointer, &mut length) })?;
-        let attributes = SE_GROUP_INTEGRITY.cast_unsigned();
+        let attributes = SE_GROUP_INTEGRITY as u32;
         let label =
             TOKEN_MANDATORY_LABEL { Label: SID_AND_ATTRIBUTES { Sid: sid_pointer, Attributes: attributes } };
         // SAFETY: the SID was just made, and is valid.
