@@ -8,5 +8,6 @@ pub mod folders;
 pub mod host;
 pub mod lab;
 pub mod module;
+pub mod proxy;
 pub mod server;
 pub mod toolchain;

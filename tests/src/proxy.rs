@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 pub use alterations::*;
 pub use frame::Command;
 pub use impostor::Impostor;
-pub use tampering::{Action, Sender, Tampering, When};
+pub use tampering::{Action, Alteration, Sender, Tampering, When};
 
 use tampering::{Deed, Tamperer};
 
@@ -145,10 +145,9 @@ impl Shared {
         let tampering = if spoilt { behaviour.tampering.as_slice() } else { &[] };
         let (to_client, for_client) = channel();
         let (to_server, for_server) = channel();
-        for (sender, onwards, back) in [
-            (Sender::Client, to_server.clone(), to_client.clone()),
-            (Sender::Server, to_client, to_server),
-        ] {
+        for (sender, onwards, back) in
+            [(Sender::Client, to_server.clone(), to_client.clone()), (Sender::Server, to_client, to_server)]
+        {
             let lane = Lane {
                 shared: Arc::clone(self),
                 link: Arc::clone(&link),
@@ -172,7 +171,8 @@ impl Shared {
         for (due, deed) in queue {
             thread::sleep(due.saturating_duration_since(Instant::now()));
             match deed {
-                Deed::Send(bytes) => {
+                Deed::Send(_) if lock(&link.state).vanished => {}
+                Deed::Send(bytes) | Deed::SendLast(bytes) => {
                     if receiver == Sender::Client {
                         lock(&link.state).client_has_news = true;
                     }
@@ -180,9 +180,9 @@ impl Shared {
                         return link.cut();
                     }
                 }
+                Deed::Vanish => lock(&link.state).vanished = true,
                 Deed::Cut => return link.cut(),
                 Deed::Reset => return link.reset(),
-                Deed::Vanish => lock(&link.state).vanished = true,
                 Deed::End => link.end(receiver),
             }
         }
@@ -408,7 +408,8 @@ mod tests {
 
     #[test]
     fn only_one_connection_may_be_spoilt() {
-        let behaviour = Behaviour { spoilt_connection: Some(1), ..spoilt(Sender::Client, 1, Action::CutAfter) };
+        let behaviour =
+            Behaviour { spoilt_connection: Some(1), ..spoilt(Sender::Client, 1, Action::CutAfter) };
         let proxy = Proxy::start(("127.0.0.1", echo(2)), behaviour).expect("a proxy");
         for passes in [false, true] {
             let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, proxy.port())).expect("a connection");

@@ -55,9 +55,7 @@ pub(super) fn messages(frame: &[u8]) -> Vec<Range<usize>> {
 
 /// Whether a message of the frame bears this command.
 pub(super) fn contains(frame: &[u8], command: Command) -> bool {
-    messages(frame)
-        .iter()
-        .any(|message| u16_at(frame, message.start + COMMAND.start) == command as u16)
+    messages(frame).iter().any(|message| u16_at(frame, message.start + COMMAND.start) == command as u16)
 }
 
 pub(super) fn is_encrypted(frame: &[u8]) -> bool {

@@ -46,7 +46,7 @@ pub enum Action {
     /// Flips a bit of the last byte.
     FlipLastBit,
     /// Changes the frame at will.
-    Alter(Arc<dyn Fn(&mut Vec<u8>) + Send + Sync>),
+    Alter(Alteration),
     /// Passes only so many bytes, as a frame of this length.
     Truncate(usize),
     /// Passes a frame of the same length that holds other bytes, which follow from a seed.
@@ -74,6 +74,9 @@ pub enum Action {
     /// Passes it, and resets the connections to both sides.
     ResetAfter,
 }
+
+/// A change of one frame, its length excluded.
+pub type Alteration = Arc<dyn Fn(&mut Vec<u8>) + Send + Sync>;
 
 impl Action {
     /// An [`Action::Alter`].
@@ -108,9 +111,11 @@ impl fmt::Debug for Action {
 /// What is left to do for a link, in this order.
 pub(super) enum Deed {
     Send(Vec<u8>),
+    /// Nothing passes any more, in either direction, but this.
+    Vanish,
+    SendLast(Vec<u8>),
     Cut,
     Reset,
-    Vanish,
     /// The sender has closed his side.
     End,
 }
@@ -150,7 +155,8 @@ impl Tamperer {
         }
         let original = frame.clone();
         let mut frame = Some(frame);
-        let mut after = Vec::new();
+        // Whether this is the last frame, and what ends the connections then.
+        let mut last: Option<Option<Deed>> = None;
         for action in actions {
             treated.tampered = true;
             let Some(mut bytes) = frame.take() else { break };
@@ -174,7 +180,7 @@ impl Tamperer {
                     self.inside_frame = true;
                 }
                 Action::Drop => continue,
-                Action::Replay => treated.onwards.push(self.send(&bytes)),
+                Action::Replay => treated.onwards.push(Deed::Send(self.wire(&bytes))),
                 Action::ReplayPrevious => bytes.clone_from(&self.previous),
                 Action::Swap => {
                     self.held = Some(bytes);
@@ -186,17 +192,20 @@ impl Tamperer {
                     self.mute = true;
                     continue;
                 }
-                Action::VanishAfter => after.push(Deed::Vanish),
-                Action::CutAfter => after.push(Deed::Cut),
-                Action::ResetAfter => after.push(Deed::Reset),
+                Action::VanishAfter => last = Some(None),
+                Action::CutAfter => last = Some(Some(Deed::Cut)),
+                Action::ResetAfter => last = Some(Some(Deed::Reset)),
             }
             frame = Some(bytes);
         }
-        for bytes in frame.into_iter().chain(self.held.take()) {
-            let deed = self.send(&bytes);
-            treated.onwards.push(deed);
+        if last.is_some() {
+            treated.onwards.push(Deed::Vanish);
         }
-        treated.onwards.extend(after);
+        for bytes in frame.into_iter().chain(self.held.take()) {
+            let bytes = self.wire(&bytes);
+            treated.onwards.push(if last.is_some() { Deed::SendLast(bytes) } else { Deed::Send(bytes) });
+        }
+        treated.onwards.extend(last.flatten());
         self.previous = original;
         treated
     }
@@ -219,8 +228,8 @@ impl Tamperer {
         actions
     }
 
-    fn send(&self, bytes: &[u8]) -> Deed {
-        Deed::Send(if self.inside_frame { bytes.to_vec() } else { framed(bytes) })
+    fn wire(&self, frame: &[u8]) -> Vec<u8> {
+        if self.inside_frame { frame.to_vec() } else { framed(frame) }
     }
 }
 
