@@ -1,0 +1,180 @@
+//! The option table: what the module accepts, with types, defaults and choices.
+//!
+//! INVARIANT: this is the only such list. Validation, defaults, the names in error texts and the secrets derive from
+//! it, and a test compares `plugins/modules/psexec.yml` with it.
+
+/// An option as AnsibleModule's argument specification describes it.
+#[derive(Debug)]
+pub(crate) struct OptionSpec {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) default: Default,
+    pub(crate) required: bool,
+    pub(crate) choices: &'static [&'static str],
+    /// A secret: it appears in no answer and no log.
+    pub(crate) no_log: bool,
+}
+
+/// Type that a value is converted to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Boolean,
+    Integer,
+    Text,
+}
+
+/// What an option is when a task does not mention it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Default {
+    None,
+    Boolean(bool),
+    Integer(u32),
+    Text(&'static str),
+}
+
+impl Kind {
+    /// The name by which argument specifications and error texts call it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Boolean => "bool",
+            Self::Integer => "int",
+            Self::Text => "str",
+        }
+    }
+}
+
+/// All options, in the order in which their errors are looked for: the first one found is the one reported.
+pub(crate) static OPTIONS: [&OptionSpec; 20] = [
+    &HOSTNAME,
+    &CONNECTION_USERNAME,
+    &CONNECTION_PASSWORD,
+    &PORT,
+    &ENCRYPT,
+    &CONNECTION_TIMEOUT,
+    &EXECUTABLE,
+    &ARGUMENTS,
+    &WORKING_DIRECTORY,
+    &ASYNCHRONOUS,
+    &LOAD_PROFILE,
+    &PROCESS_USERNAME,
+    &PROCESS_PASSWORD,
+    &INTEGRITY_LEVEL,
+    &INTERACTIVE,
+    &INTERACTIVE_SESSION,
+    &PRIORITY,
+    &SHOW_UI_ON_LOGON_SCREEN,
+    &PROCESS_TIMEOUT,
+    &STDIN,
+];
+
+pub(crate) static HOSTNAME: OptionSpec = OptionSpec { required: true, ..text("hostname") };
+pub(crate) static CONNECTION_USERNAME: OptionSpec = text("connection_username");
+pub(crate) static CONNECTION_PASSWORD: OptionSpec =
+    OptionSpec { no_log: true, ..text("connection_password") };
+pub(crate) static PORT: OptionSpec = integer("port", 445);
+pub(crate) static ENCRYPT: OptionSpec = boolean("encrypt", true);
+pub(crate) static CONNECTION_TIMEOUT: OptionSpec = integer("connection_timeout", 60);
+pub(crate) static EXECUTABLE: OptionSpec = OptionSpec { required: true, ..text("executable") };
+pub(crate) static ARGUMENTS: OptionSpec = text("arguments");
+pub(crate) static WORKING_DIRECTORY: OptionSpec =
+    OptionSpec { default: Default::Text(r"C:\Windows\System32"), ..text("working_directory") };
+pub(crate) static ASYNCHRONOUS: OptionSpec = boolean("asynchronous", false);
+pub(crate) static LOAD_PROFILE: OptionSpec = boolean("load_profile", true);
+pub(crate) static PROCESS_USERNAME: OptionSpec = text("process_username");
+pub(crate) static PROCESS_PASSWORD: OptionSpec = OptionSpec { no_log: true, ..text("process_password") };
+pub(crate) static INTEGRITY_LEVEL: OptionSpec = OptionSpec {
+    default: Default::Text("default"),
+    choices: &["default", "elevated", "limited"],
+    ..text("integrity_level")
+};
+pub(crate) static INTERACTIVE: OptionSpec = boolean("interactive", false);
+pub(crate) static INTERACTIVE_SESSION: OptionSpec = integer("interactive_session", 0);
+pub(crate) static PRIORITY: OptionSpec = OptionSpec {
+    default: Default::Text("normal"),
+    choices: &["above_normal", "below_normal", "high", "idle", "normal", "realtime"],
+    ..text("priority")
+};
+pub(crate) static SHOW_UI_ON_LOGON_SCREEN: OptionSpec = boolean("show_ui_on_logon_screen", false);
+pub(crate) static PROCESS_TIMEOUT: OptionSpec = integer("process_timeout", 0);
+pub(crate) static STDIN: OptionSpec = text("stdin");
+
+const fn text(name: &'static str) -> OptionSpec {
+    OptionSpec {
+        name,
+        kind: Kind::Text,
+        default: Default::None,
+        required: false,
+        choices: &[],
+        no_log: false,
+    }
+}
+
+const fn integer(name: &'static str, default: u32) -> OptionSpec {
+    OptionSpec { kind: Kind::Integer, default: Default::Integer(default), ..text(name) }
+}
+
+const fn boolean(name: &'static str, default: bool) -> OptionSpec {
+    OptionSpec { kind: Kind::Boolean, default: Default::Boolean(default), ..text(name) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use saphyr::{LoadableYamlNode, Yaml};
+
+    const DOCUMENTATION: &str = include_str!("../../../plugins/modules/psexec.yml");
+
+    #[test]
+    fn documentation_describes_the_table() {
+        let documents = Yaml::load_from_str(DOCUMENTATION).expect("psexec.yml is YAML");
+        let documented = documents[0]["DOCUMENTATION"]["options"].as_mapping().expect("a mapping of options");
+
+        let mut documented_names: Vec<&str> =
+            documented.keys().map(|name| name.as_str().expect("a name")).collect();
+        let mut names: Vec<&str> = OPTIONS.iter().map(|option| option.name).collect();
+        documented_names.sort_unstable();
+        names.sort_unstable();
+        assert_eq!(documented_names, names);
+
+        for option in OPTIONS {
+            let fields = &documents[0]["DOCUMENTATION"]["options"][option.name];
+            assert_field(option, fields, "type", Some(option.kind.name().to_owned()));
+            assert_field(option, fields, "required", option.required.then(|| "true".to_owned()));
+            assert_field(option, fields, "default", default_text(option.default));
+            assert_field(option, fields, "choices", choices_text(option.choices));
+            assert!(field(fields, "description").is_some(), "{} has no description", option.name);
+            assert!(field(fields, "version_added").is_some(), "{} has no version_added", option.name);
+        }
+    }
+
+    fn assert_field(option: &OptionSpec, fields: &Yaml, name: &str, expected: Option<String>) {
+        assert_eq!(field(fields, name), expected, "{}: {name}", option.name);
+    }
+
+    fn field(fields: &Yaml, name: &str) -> Option<String> {
+        let value = fields.as_mapping_get(name)?;
+        Some(scalar(value).unwrap_or_else(|| {
+            let items = value.as_sequence().expect("a scalar or a list").iter();
+            items.map(|item| scalar(item).expect("a scalar")).collect::<Vec<_>>().join(", ")
+        }))
+    }
+
+    fn scalar(value: &Yaml) -> Option<String> {
+        let text = value.as_str().map(str::to_owned);
+        text.or_else(|| value.as_integer().map(|number| number.to_string()))
+            .or_else(|| value.as_bool().map(|boolean| boolean.to_string()))
+    }
+
+    fn default_text(default: Default) -> Option<String> {
+        match default {
+            Default::None => None,
+            Default::Boolean(value) => Some(value.to_string()),
+            Default::Integer(value) => Some(value.to_string()),
+            Default::Text(value) => Some(value.to_owned()),
+        }
+    }
+
+    fn choices_text(choices: &[&str]) -> Option<String> {
+        (!choices.is_empty()).then(|| choices.join(", "))
+    }
+}

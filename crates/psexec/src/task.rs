@@ -1,0 +1,221 @@
+//! What a task's validated options ask of the client.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use psexec_client::{Account, Connection, IntegrityLevel, Priority, Process, ServiceImage};
+use zeroize::Zeroizing;
+
+use crate::options::{
+    ARGUMENTS, ASYNCHRONOUS, CONNECTION_PASSWORD, CONNECTION_TIMEOUT, CONNECTION_USERNAME, ENCRYPT,
+    EXECUTABLE, HOSTNAME, INTEGRITY_LEVEL, INTERACTIVE, INTERACTIVE_SESSION, LOAD_PROFILE, OptionSpec, PORT,
+    PRIORITY, PROCESS_PASSWORD, PROCESS_TIMEOUT, PROCESS_USERNAME, SHOW_UI_ON_LOGON_SCREEN, STDIN,
+    WORKING_DIRECTORY,
+};
+use crate::python;
+use crate::validate::Parameters;
+
+/// Names a file that is uploaded in place of the embedded service.
+pub(crate) const SERVICE_VARIABLE: &str = "PSEXEC_SERVICE_EXE";
+
+/// What a task wants done, and where.
+pub(crate) struct Task {
+    pub(crate) connection: Connection,
+    pub(crate) process: Process,
+}
+
+impl Task {
+    /// Reads the task from its options.
+    ///
+    /// # Errors
+    /// The sentence for the user where options contradict each other or lie out of range.
+    pub(crate) fn new(parameters: &Parameters) -> Result<Self, String> {
+        let account = account(parameters)?;
+        Ok(Self { connection: connection(parameters)?, process: process(parameters, account)? })
+    }
+}
+
+/// The service to upload.
+///
+/// # Errors
+/// The sentence for the user where the file that [`SERVICE_VARIABLE`] names cannot be read.
+pub(crate) fn service_image() -> Result<ServiceImage, String> {
+    static EMBEDDED: &[u8] = include_bytes!(env!("PSEXEC_SERVICE_IMAGE"));
+    let Some(path) = std::env::var_os(SERVICE_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from)
+    else {
+        return Ok(ServiceImage::Embedded(EMBEDDED));
+    };
+    match File::open(&path).and_then(|file| file.metadata()) {
+        Ok(metadata) if metadata.is_file() => Ok(ServiceImage::File(path)),
+        Ok(_) => Err(format!(
+            "The environment variable {SERVICE_VARIABLE} names {}, which is not a file. Let it name the Windows \
+             service to upload, or unset it to use the one that the module brings along.",
+            path.display()
+        )),
+        Err(error) => Err(format!(
+            "The environment variable {SERVICE_VARIABLE} names {}, which cannot be read: {error}. Unset it to use \
+             the service that the module brings along.",
+            path.display()
+        )),
+    }
+}
+
+fn account(parameters: &Parameters) -> Result<Account, String> {
+    match (parameters.text(&PROCESS_USERNAME), parameters.text(&PROCESS_PASSWORD)) {
+        (None, _) => Ok(Account::Connection),
+        (Some(username), _) if username.to_lowercase() == "system" => Ok(Account::System),
+        (Some(username), Some(password)) => {
+            Ok(Account::User { username: username.to_owned(), password: Zeroizing::new(password.to_owned()) })
+        }
+        (Some(_), None) => Err(format!(
+            "parameters are required together when not running as System: {}, {}",
+            PROCESS_USERNAME.name, PROCESS_PASSWORD.name
+        )),
+    }
+}
+
+fn connection(parameters: &Parameters) -> Result<Connection, String> {
+    let host = required_text(parameters, &HOSTNAME, "Name the Windows host or give its address.")?;
+    let username = parameters.text(&CONNECTION_USERNAME).map(str::to_owned);
+    if username.as_ref().is_some_and(String::is_empty) {
+        return Err(format!(
+            "{} is empty. Name an administrator of the Windows host, or leave the option out to use the default \
+             principal of the Kerberos credential cache.",
+            CONNECTION_USERNAME.name
+        ));
+    }
+    Ok(Connection {
+        host,
+        port: integer_within(parameters, &PORT, 1, u16::MAX)?,
+        username,
+        password: parameters.text(&CONNECTION_PASSWORD).map(|password| Zeroizing::new(password.to_owned())),
+        encrypt: parameters.boolean(&ENCRYPT),
+        timeout: Duration::from_secs(integer_within(parameters, &CONNECTION_TIMEOUT, 1, u32::MAX)?.into()),
+    })
+}
+
+fn process(parameters: &Parameters, account: Account) -> Result<Process, String> {
+    let session = integer_within(parameters, &INTERACTIVE_SESSION, 0, u32::MAX)?;
+    let seconds = integer_within(parameters, &PROCESS_TIMEOUT, 0, u32::MAX)?;
+    Ok(Process {
+        executable: required_text(parameters, &EXECUTABLE, "Name the program to run on the Windows host.")?,
+        arguments: parameters.text(&ARGUMENTS).map(str::to_owned),
+        working_directory: parameters.text(&WORKING_DIRECTORY).unwrap_or_default().to_owned(),
+        asynchronous: parameters.boolean(&ASYNCHRONOUS),
+        load_profile: parameters.boolean(&LOAD_PROFILE),
+        interactive_session: parameters.boolean(&INTERACTIVE).then_some(session),
+        integrity_level: match parameters.text(&INTEGRITY_LEVEL) {
+            Some("elevated") => IntegrityLevel::Elevated,
+            Some("limited") => IntegrityLevel::Limited,
+            _ => IntegrityLevel::Default,
+        },
+        account,
+        show_ui_on_logon_screen: parameters.boolean(&SHOW_UI_ON_LOGON_SCREEN),
+        priority: match parameters.text(&PRIORITY) {
+            Some("above_normal") => Priority::AboveNormal,
+            Some("below_normal") => Priority::BelowNormal,
+            Some("high") => Priority::High,
+            Some("idle") => Priority::Idle,
+            Some("realtime") => Priority::Realtime,
+            _ => Priority::Normal,
+        },
+        timeout: (seconds > 0).then(|| Duration::from_secs(seconds.into())),
+        stdin: parameters.text(&STDIN).unwrap_or_default().as_bytes().to_vec(),
+    })
+}
+
+fn required_text(parameters: &Parameters, option: &OptionSpec, hint: &str) -> Result<String, String> {
+    match parameters.text(option) {
+        Some(text) if !text.is_empty() => Ok(text.to_owned()),
+        _ => Err(format!("{} is empty. {hint}", option.name)),
+    }
+}
+
+fn integer_within<T>(parameters: &Parameters, option: &OptionSpec, least: u8, most: T) -> Result<T, String>
+where
+    T: TryFrom<i64> + PartialOrd + From<u8> + std::fmt::Display,
+{
+    let value = parameters.integer(option).and_then(|value| T::try_from(value).ok());
+    value.filter(|value| *value >= T::from(least) && *value <= most).ok_or_else(|| {
+        let given = parameters.0.get(option.name).map(python::str).unwrap_or_default();
+        format!("value of {} must be between {least} and {most}, got: {given}", option.name)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::validate::validate;
+    use serde_json::{Value, json};
+
+    fn task(extra: Value) -> Result<Task, String> {
+        let mut arguments = json!({"hostname": "host", "executable": "cmd.exe"});
+        let members = arguments.as_object_mut().expect("an object");
+        members.extend(extra.as_object().expect("an object").clone());
+        let validated = validate(members.clone());
+        assert_eq!(validated.error, None);
+        Task::new(&validated.parameters)
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_documentation() {
+        let task = task(json!({})).expect("a task");
+        assert_eq!((task.connection.port, task.connection.encrypt), (445, true));
+        assert_eq!(task.connection.timeout, Duration::from_secs(60));
+        assert!(matches!(task.process.account, Account::Connection));
+        assert_eq!(task.process.working_directory, r"C:\Windows\System32");
+        assert_eq!((task.process.timeout, task.process.interactive_session), (None, None));
+        assert!(task.process.load_profile && task.process.stdin.is_empty());
+    }
+
+    #[test]
+    fn system_is_recognised_in_any_case_and_needs_no_password() {
+        for name in ["System", "SYSTEM", "system"] {
+            let task = task(json!({"process_username": name})).expect("a task");
+            assert!(matches!(task.process.account, Account::System), "{name}");
+        }
+    }
+
+    #[test]
+    fn other_accounts_need_a_password() {
+        for name in ["Bob", "", "system "] {
+            assert_eq!(
+                task(json!({"process_username": name})).err().as_deref(),
+                Some(
+                    "parameters are required together when not running as System: process_username, process_password"
+                )
+            );
+        }
+        assert!(task(json!({"process_username": "Bob", "process_password": ""})).is_ok());
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_refused() {
+        for (option, value, message) in [
+            ("port", json!(0), "value of port must be between 1 and 65535, got: 0"),
+            (
+                "port",
+                json!("99999999999999999999999"),
+                "value of port must be between 1 and 65535, got: 99999999999999999999999",
+            ),
+            (
+                "connection_timeout",
+                json!(0),
+                "value of connection_timeout must be between 1 and 4294967295, got: 0",
+            ),
+            (
+                "process_timeout",
+                json!(-1),
+                "value of process_timeout must be between 0 and 4294967295, got: -1",
+            ),
+        ] {
+            assert_eq!(task(json!({option: value})).err().as_deref(), Some(message));
+        }
+    }
+
+    #[test]
+    fn true_is_one() {
+        assert_eq!(task(json!({"port": true})).expect("a task").connection.port, 1);
+    }
+}

@@ -1,0 +1,466 @@
+#!/usr/bin/env python3
+"""Asks ansible-core what AnsibleModule answers, and writes it down for the tests of the module in Rust.
+
+    generate.py VENVS
+
+VENVS is a folder for virtual environments, one for each version of ansible-core; they are made where they are missing.
+The answers of the newest version are the reference; where older ones differ, they are listed in differences.json.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+VERSIONS = ["2.16", "2.17", "2.18", "2.19"]
+UPSTREAM = "ansible==12.3.0"  # the package that contains community.windows
+HERE = pathlib.Path(__file__).resolve().parent
+
+SPECIFICATION = dict(
+    hostname=dict(type="str", required=True),
+    connection_username=dict(type="str"),
+    connection_password=dict(type="str", no_log=True),
+    port=dict(type="int", default=445),
+    encrypt=dict(type="bool", default=True),
+    connection_timeout=dict(type="int", default=60),
+    executable=dict(type="str", required=True),
+    arguments=dict(type="str"),
+    working_directory=dict(type="str", default="C:\\Windows\\System32"),
+    asynchronous=dict(type="bool", default=False),
+    load_profile=dict(type="bool", default=True),
+    process_username=dict(type="str"),
+    process_password=dict(type="str", no_log=True),
+    integrity_level=dict(type="str", default="default", choices=["default", "elevated", "limited"]),
+    interactive=dict(type="bool", default=False),
+    interactive_session=dict(type="int", default=0),
+    priority=dict(
+        type="str",
+        default="normal",
+        choices=["above_normal", "below_normal", "high", "idle", "normal", "realtime"],
+    ),
+    show_ui_on_logon_screen=dict(type="bool", default=False),
+    process_timeout=dict(type="int", default=0),
+    stdin=dict(type="str"),
+)
+
+# Values are JSON texts, because Python and Rust read some of them differently: 1e999, 1.0, duplicate names.
+VALUES = [
+    "null", "true", "false",
+    "0", "1", "-1", "2", "445", "-0", "65536", "99999999999999999999999",
+    "0.0", "1.0", "-0.0", "1.5", "445.0", "1e3", "1e16", "1e-5", "0.1", "1e22", "123456789012345680.0",
+    '""', '" "', '"abc"', '"0"', '"1"', '"445"', '" 445 "', '"+445"', '"-445"', '"0445"', '"445.0"', '"445.5"',
+    '"4_45"', '"4e2"', '"4.45E+2"', '".5e1"', '"5."', '"."', '"1e"', '"0x1bd"', '"NaN"', '"4 45"',
+    '"yes"', '"Yes"', '" YES "', '"no"', '"on"', '"OFF"', '"true"', '"True"', '"FALSE"', '"t"', '"F"', '"y"', '"N"',
+    '"maybe"', '"y\\u001f"', '"\\u00a0no"', '"1.0"', '"None"', '"default"', '"Elevated"', '"elevated"', '"high"', '"HIGH"',
+    '"it\'s"', '"a \\"b\\""', '"it\'s \\"b\\""', '"back\\\\slash"', '"line\\nbreak\\ttab\\rreturn"',
+    '"\\u0000\\u0001\\u007f"', '"\\u00e9\\u65e5\\ud83d\\ude00"', '"\\u00a0\\u200b\\u2028\\ue000\\u0301"',
+    "[]", '["a"]', '["a", 1, 1.5, true, null, "it\'s"]', '[["a"], {"b": []}]', "{}", '{"a": "b", "c": [1, null]}',
+    '{"it\'s": "\\u00e9"}', '["high"]',
+]
+
+BASE = {"hostname": '"server"', "executable": '"cmd.exe"'}
+CHECK_MODE = {"_ansible_check_mode": "true"}
+
+
+def argument_sets() -> list[str]:
+    """Arguments as JSON texts; check mode ends a valid set before anything is done."""
+    sets: list[dict[str, str]] = []
+    for option, value in itertools.product(SPECIFICATION, VALUES):
+        if SPECIFICATION[option]["type"] == "str" and option not in STRING_OPTIONS_IN_FULL and value not in FEW_VALUES:
+            continue
+        sets.append({**BASE, option: value})
+    for choice in SPECIFICATION["priority"]["choices"]:
+        sets.append({**BASE, "priority": f'"{choice}"'})
+    for choice in SPECIFICATION["integrity_level"]["choices"]:
+        sets.append({**BASE, "integrity_level": f'"{choice}"'})
+    sets += COMBINATIONS
+    sets += SECRETS
+    sets = [{**CHECK_MODE, **options} for options in sets]
+    texts = ["{" + ", ".join(f'"{name}": {value}' for name, value in options.items()) + "}" for options in sets]
+    texts.append('{"_ansible_check_mode": true, "hostname": "a", "executable": "b", "hostname": "c", "port": 1, "port": "x"}')
+    return list(dict.fromkeys(texts))
+
+
+# For these every value is tried, for the other strings these values.
+STRING_OPTIONS_IN_FULL = ["hostname", "arguments", "connection_password", "priority"]
+FEW_VALUES = ["null", "true", "1", "1.5", '""', '"abc"', '["a"]', '{"a": "b", "c": [1, null]}']
+
+COMBINATIONS = [
+    {},
+    {"hostname": '"server"'},
+    {"executable": '"cmd.exe"'},
+    {"port": '"x"'},
+    {"foo": "1"},
+    {"hostname": '"server"', "foo": "1"},
+    {**BASE, "foo": "1"},
+    {**BASE, "foo": "null", "bar": '"x"', "Zoo": "[]", "_hidden": "1"},
+    {**BASE, "\\u00e9t\\u00e9": "1"},
+    {**BASE, "Hostname": '"x"', "host": '"y"'},
+    {**BASE, "foo": "1", "port": '"x"'},
+    {**BASE, "foo": "1", "priority": '"x"'},
+    {**BASE, "port": '"x"', "priority": '"x"'},
+    {**BASE, "priority": '"x"', "integrity_level": '"x"'},
+    {**BASE, "port": '"x"', "encrypt": '"x"', "connection_timeout": '"x"'},
+    {"process_timeout": '"x"', "port": '"y"', **BASE},
+    {"stdin": "[1]", "encrypt": "[]", "load_profile": "{}", **BASE},
+    {**BASE, "encrypt": '"x"', "port": '"5"', "asynchronous": '"no"', "arguments": "5"},
+    {**BASE, "_ansible_ignore_unknown_opts": "true", "foo": "1"},
+    {**BASE, "_ansible_ignore_unknown_opts": '"yes"', "foo": '{"a": [1, "b"]}', "bar": "null"},
+    {**BASE, "_ansible_ignore_unknown_opts": "true", "foo": "1", "port": '"x"'},
+    {"_ansible_ignore_unknown_opts": "true", "foo": "1"},
+    {**BASE, "_ansible_ignore_unknown_opts": "false", "foo": "1"},
+    {**BASE, "_ansible_module_name": '"native.windows.psexec"', "foo": "1"},
+    {**BASE, "_ansible_module_name": '"native.windows.psexec"'},
+    {**BASE, "_ansible_module_name": "null"},
+    {**BASE, "_ansible_check_mode": '"yes"'},
+    {**BASE, "_ansible_check_mode": "1"},
+    {**BASE, "_ansible_check_mode": '"maybe"'},
+    {**BASE, "_ansible_diff": '"maybe"', "_ansible_debug": "[]"},
+    {**BASE, "_ansible_no_log": "true"},
+    {**BASE, "_ansible_verbosity": "3", "_ansible_version": '"2.19.14"', "_ansible_syslog_facility": '"LOG_USER"',
+     "_ansible_selinux_special_fs": '["fuse"]', "_ansible_socket": "null", "_ansible_shell_executable": '"/bin/sh"',
+     "_ansible_keep_remote_files": "false", "_ansible_tmpdir": "null", "_ansible_remote_tmp": '"~/.ansible/tmp"',
+     "_ansible_target_log_info": "null", "_ansible_debug": "false", "_ansible_diff": "false"},
+    {name: '"x"' for name in SPECIFICATION},
+    {name: "null" for name in SPECIFICATION},
+    {name: '""' for name in SPECIFICATION},
+    {name: "true" for name in SPECIFICATION},
+    {name: "0" for name in SPECIFICATION},
+    {name: '"1"' for name in SPECIFICATION},
+]
+
+SECRETS = [
+    {**BASE, "connection_password": '"s3cret"', "arguments": '"/p s3cret"'},
+    {**BASE, "connection_password": '"s3cret"', "stdin": '"s3cret"', "process_username": '"a"', "process_password": '"s3cret2"'},
+    {**BASE, "connection_password": '"s3cret"', "process_password": '"s3cret2"', "arguments": '"s3cret2 s3cret s3cret22"'},
+    {**BASE, "connection_password": '"cmd.exe"'},
+    {**BASE, "connection_password": '"4"'},
+    {**BASE, "connection_password": '"445"'},
+    {**BASE, "connection_password": "445"},
+    {**BASE, "connection_password": "1.5", "arguments": '"1.5"'},
+    {**BASE, "connection_password": "1e16", "arguments": '"1e+16"'},
+    {**BASE, "connection_password": "true", "arguments": '"True"'},
+    {**BASE, "connection_password": "0", "arguments": '"0"', "port": "500"},
+    {**BASE, "connection_password": '["ab", ["cd", 7], {"k": "ef", "l": null, "m": 0}]', "arguments": '"ab cd ef k 7 0"'},
+    {**BASE, "connection_password": '"*"', "process_password": '"aa"', "arguments": '"aa*a"'},
+    {**BASE, "connection_password": '"\\u00e9"', "arguments": '"\\u00e9t\\u00e9"'},
+    {**BASE, "connection_password": '"s3cret"', "port": '"s3cret"'},
+    {**BASE, "connection_password": '"s3cret"', "priority": '"my s3cret"'},
+    {**BASE, "connection_password": '"s3cret"', "my s3cret": "1"},
+    {**BASE, "connection_password": '"hostname"', "foo": "1"},
+    {"connection_password": '"missing required arguments: executable, hostname"'},
+    {**BASE, "connection_password": '"VALUE"', "process_password": '"x"', "arguments": '"VALUE x"', "stdin": '"x"'},
+    {**BASE, "connection_password": '"s3cret"', "_ansible_ignore_unknown_opts": "true", "foo": '{"s3cret": ["s3cret", "a s3cret"]}'},
+]
+
+REMOVALS = [
+    ([], "abc"),
+    (["abc"], "abc"),
+    (["abc"], "xabcx"),
+    (["abc", "abcd"], "abcd abc"),
+    (["abc", "abcd"], ["abc", "abcd", "zabcdz"]),
+    (["a"], {"a": "a", "b": ["a", {"c": "ba"}]}),
+    (["1"], [1, 10, 0, 1.5, True, False, None, "1", "11"]),
+    (["1.5"], [1.5, 11.55, 1]),
+    (["true"], [True, "true"]),
+    (["None", "True"], [None, True, "None"]),
+    (["*"], ["*", "**", "a*b"]),
+    (["*", "ab"], "ab"),
+    (["*", "ab"], "abc"),
+    (["é", "日本"], ["é", "日本語", "café"]),
+    (["ü", "zz"], ["zzü", "züz"]),
+    (["line\nbreak"], "a line\nbreak b"),
+    ([" "], ["a b", " "]),
+    (["VALUE"], ["VALUE", "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"]),
+    (["ab", "bc"], ["ab", "bc"]),
+    (["aa"], ["aaa", "aaaa"]),
+    (["x"], {}),
+    (["x"], []),
+    (["1e+16"], [1e16]),
+    (["-1"], [-1, -10, 1]),
+]
+
+ADDRESSES = [
+    "",
+    "plain",
+    "user@host",
+    "user:pass@host",
+    "user:pass@host/path",
+    "http://user:pass@host/",
+    "http://user@host/",
+    "http://host:80/",
+    "http://host:80/a@b",
+    "a http://u:p@h b https://v:q@i c",
+    "u:p@h v:q@i",
+    "u:p@h http://v:q@i",
+    "http://v:q@i u:p@h",
+    ":@",
+    "a:@b",
+    "ab:@b",
+    "abc:@b",
+    "abcd:e@f",
+    "://:@",
+    "://a:b@c",
+    "x://a@b:c@d",
+    "ssh://a b:c @ d",
+    "é:é@é",
+    "éééé:é@é",
+    "日本語日本:p@h",
+    "a@b@c",
+    "user:a@b@host",
+    "http://a http://b:c@d",
+    "http://a:b http://c@d",
+    "\\\\server\\share user@domain:port",
+    "/c echo user:password@server & echo http://x:y@z",
+    "@@@@",
+    ":::@",
+    "abc:::@:::@",
+]
+
+INVOCATIONS = [
+    {**BASE},
+    {**BASE, "connection_password": '"s3cret"', "process_username": '"bob"', "process_password": '"x y"', "arguments": '"s3cret"'},
+    {**BASE, "arguments": '"http://user:pass@host/ \\u00e9"', "encrypt": '"no"', "port": '"1445"'},
+    {**BASE, "_ansible_target_log_info": '"for bob"'},
+    {**BASE, "_ansible_target_log_info": '"for s3cret"', "connection_password": '"s3cret"'},
+    {**BASE, "_ansible_ignore_unknown_opts": "true", "my_password": '"a"', "PASS-word": '"b"', "passive": '"c"', "pass": "1",
+     "compass": '"d"', "db passphrase": '"e"', "old_passwd_2": '"f"', "foo": '{"a": ["b", null]}', "bar": "null"},
+    {**BASE, "connection_username": "5", "stdin": '"a\\nb"'},
+]
+
+# What upstream's module itself checks beyond its argument specification.
+UPSTREAM_ARGUMENTS = [
+    {**BASE, "process_username": name, **password}
+    for name in ["null", '"System"', '"SYSTEM"', '"system"', '"sYsTeM"', '"system "', '"NT AUTHORITY\\\\SYSTEM"', '"bob"', '""', "1"]
+    for password in [{}, {"process_password": "null"}, {"process_password": '""'}, {"process_password": '"Password01"'}]
+]
+
+
+def main() -> None:
+    environments = pathlib.Path(sys.argv[1]).resolve()
+    answers = {version: ask(environments, version) for version in VERSIONS}
+    newest = answers[VERSIONS[-1]]
+    releases = {version: answers[version]["release"] for version in VERSIONS}
+    defaults = {name: option.get("default") for name, option in SPECIFICATION.items()}
+
+    write("arguments.json", {
+        "ansible_core": releases[VERSIONS[-1]],
+        "defaults": defaults,
+        "cases": [case_of(text, answer, defaults) for text, answer in newest["arguments"]],
+    })
+    write("secrets.json", {"ansible_core": releases[VERSIONS[-1]], "cases": newest["removals"]})
+    write("syslog.json", {
+        "ansible_core": releases[VERSIONS[-1]],
+        "invocations": newest["invocations"],
+        "addresses": newest["addresses"],
+    })
+    write("upstream.json", {"package": UPSTREAM, "cases": newest["upstream"]})
+    write("differences.json", {
+        "ansible_core": releases,
+        "wording": WORDING,
+        "cases": [difference for difference in differences(answers, defaults)],
+    })
+
+
+def case_of(text: str, answer: dict, defaults: dict) -> dict:
+    """The answer, with only those options that differ from their defaults."""
+    if answer.get("crashed"):
+        return {"arguments": text, "crashed": answer["crashed"]}
+    given = answer["module_args"]
+    kept = {name: value for name, value in given.items() if name not in defaults or repr(value) != repr(defaults[name])}
+    case = {key: answer[key] for key in ["exit_code", "failed", "msg"]}
+    if set(defaults) <= set(given):
+        return {"arguments": text, **case, "module_args": kept}
+    # What Ansible itself hands over is broken, and AnsibleModule gets nowhere.
+    return {"arguments": text, **case}
+
+
+WORDING = [
+    "up to 2.18: argument 'x' is of type <class 'str'>; since 2.19: argument 'x' is of type str",
+    "up to 2.18: is not a valid boolean.  Valid booleans; since 2.19 with one space",
+    "up to 2.17: <class 'str'> cannot be converted to an int; since 2.18: \"'x'\" cannot be converted to an int",
+]
+
+
+def in_new_words(message: str) -> str:
+    message = re.sub("is of type <class '(\\w+)'>", "is of type \\1", message)
+    message = message.replace("valid boolean.  Valid", "valid boolean. Valid")
+    return re.sub("convert to int: .*", "convert to int", message)
+
+
+def differences(answers: dict, defaults: dict):
+    """Cases that an older version answers otherwise than the newest, in other than the usual words."""
+    by_version = {version: dict(answers[version]["arguments"]) for version in VERSIONS}
+    for text, answer in answers[VERSIONS[-1]]["arguments"]:
+        cases = {version: case_of(text, by_version[version][text], defaults) for version in VERSIONS}
+        for case in cases.values():
+            case.pop("arguments")
+            if "msg" in case:
+                case["msg"] = in_new_words(case["msg"])
+        if any(case != cases[VERSIONS[-1]] for case in cases.values()):
+            groups: dict[str, list[str]] = {}
+            for version, case in cases.items():
+                groups.setdefault(json.dumps(case), []).append(version)
+            reported = [{"versions": versions, **json.loads(case)} for case, versions in groups.items()]
+            same_arguments = all(entry.get("module_args") == reported[0].get("module_args") for entry in reported)
+            if same_arguments:
+                for entry in reported:
+                    entry.pop("module_args", None)
+            yield {"arguments": text, "answers": reported}
+
+
+def write(name: str, data: dict) -> None:
+    """One case a line, so that changes can be read."""
+    lines = []
+    for key, value in data.items():
+        if isinstance(value, list):
+            items = ",\n".join("  " + json.dumps(item) for item in value)
+            lines.append(f'"{key}": [\n{items}\n]')
+        else:
+            lines.append(f'"{key}": {json.dumps(value)}')
+    (HERE / name).write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def ask(environments: pathlib.Path, version: str) -> dict:
+    """Runs this file's other half inside the environment of a version."""
+    environment = environments / f"ansible-core-{version}"
+    python = environment / "bin/python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", environment], check=True)
+        subprocess.run([python, "-m", "pip", "--quiet", "install", f"ansible-core~={version}.0"], check=True)
+    upstream = environments / "upstream"
+    module = "ansible_collections/community/windows/plugins/modules/psexec.py"
+    if not (upstream / module).exists():
+        subprocess.run([python, "-m", "pip", "--quiet", "download", "--no-deps", UPSTREAM, "-d", upstream], check=True)
+        wheel = next(upstream.glob("*.whl"))
+        subprocess.run([python, "-m", "zipfile", "-e", wheel, upstream], check=True)
+    settings = {**os.environ, "PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8"}
+    command = [python, "-B", __file__, "--answer", upstream / module]
+    return json.loads(subprocess.run(command, check=True, env=settings, stdout=subprocess.PIPE).stdout)
+
+
+def answer_everything(upstream: str) -> dict:
+    """The other half: what the ansible-core of this Python answers; all but validation is asked of the newest alone."""
+    from ansible.module_utils.basic import heuristic_log_sanitize
+    from ansible.module_utils.common.parameters import remove_values
+    from ansible.release import __version__
+
+    answers = {
+        "release": __version__,
+        "arguments": [(text, run_module(text)) for text in argument_sets()],
+    }
+    if __version__.startswith(VERSIONS[-1] + "."):
+        answers["removals"] = [
+            {"secrets": secrets, "value": value, "expected": remove_values(value, set(secrets))}
+            for secrets, value in REMOVALS
+        ]
+        answers["addresses"] = [{"text": text, "hidden": heuristic_log_sanitize(text)} for text in ADDRESSES]
+        answers["invocations"] = [logged_invocation(options) for options in INVOCATIONS]
+        answers["upstream"] = [upstream_answer(upstream, options) for options in UPSTREAM_ARGUMENTS]
+    return answers
+
+
+def run_module(text: str) -> dict:
+    """One AnsibleModule, with its standard output caught; in a process of its own, because it keeps global state."""
+    return in_child(lambda: run_module_here(text))
+
+
+def in_child(work) -> object:
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        try:
+            with os.fdopen(writer, "w") as stream:
+                json.dump(work(), stream)
+        finally:
+            # Nothing of the parent's, the exceptions' way upwards included, may run twice.
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as stream:
+        result = json.load(stream)
+    os.waitpid(child, 0)
+    return result
+
+
+def load_arguments(text: str) -> None:
+    from ansible.module_utils import basic
+
+    basic.__file__ = "psexec"  # where a module's name comes from, unless Ansible tells it
+    basic._ANSIBLE_ARGS = ('{"ANSIBLE_MODULE_ARGS": ' + text + "}").encode()
+    basic._ANSIBLE_PROFILE = "legacy"
+
+
+def run_module_here(text: str) -> dict:
+    from ansible.module_utils.basic import AnsibleModule
+
+    load_arguments(text)
+    stdout, sys.stdout = sys.stdout, io.StringIO()
+    try:
+        module = AnsibleModule(argument_spec=SPECIFICATION, supports_check_mode=False)
+        module.exit_json(msg="")
+    except SystemExit as exit:
+        code = exit.code
+        output = sys.stdout.getvalue()
+    except Exception as error:  # pylint: disable=broad-except
+        return {"crashed": type(error).__name__}
+    finally:
+        sys.stdout = stdout
+    answer = json.loads(output)
+    return {
+        "exit_code": code,
+        "failed": answer.get("failed", False),
+        "msg": answer["msg"],
+        "module_args": answer["invocation"]["module_args"],
+    }
+
+
+def logged_invocation(options: dict) -> dict:
+    text = "{" + ", ".join(f'"{name}": {value}' for name, value in options.items()) + "}"
+
+    def work() -> str:
+        from ansible.module_utils import basic
+        from ansible.module_utils.basic import AnsibleModule
+
+        logged = []
+        basic.has_journal = False
+        AnsibleModule._log_to_syslog = lambda self, message: logged.append(message)
+        load_arguments(text)
+        AnsibleModule(argument_spec=SPECIFICATION, supports_check_mode=False)
+        return logged[0]
+
+    return {"arguments": json.loads(text), "message": in_child(work)}
+
+
+def upstream_answer(upstream: str, options: dict) -> dict:
+    text = "{" + ", ".join(f'"{name}": {value}' for name, value in options.items()) + "}"
+
+    def work() -> dict:
+        import runpy
+
+        load_arguments(text)
+        stdout, sys.stdout = sys.stdout, io.StringIO()
+        try:
+            runpy.run_path(upstream, run_name="__main__")
+        except SystemExit:
+            output = sys.stdout.getvalue()
+        finally:
+            sys.stdout = stdout
+        return json.loads(output)
+
+    message = in_child(work)["msg"]
+    # Without pypsexec upstream's module gets no further.
+    return {"arguments": json.loads(text), "msg": None if "(pypsexec)" in message else message}
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "--answer":
+        print(json.dumps(answer_everything(sys.argv[2])))
+    else:
+        main()
