@@ -5,13 +5,13 @@
 use std::io;
 use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 use windows_sys::Win32::Foundation::{
     ERROR_IO_PENDING, ERROR_MORE_DATA, ERROR_NO_DATA, ERROR_PIPE_CONNECTED, GENERIC_READ, GENERIC_WRITE,
     GetLastError, HANDLE, INVALID_HANDLE_VALUE, LocalFree,
 };
+use windows_sys::Win32::Security::Authentication::Identity::RtlGenRandom;
 use windows_sys::Win32::Security::Authorization::{
     ConvertStringSecurityDescriptorToSecurityDescriptorW, SDDL_REVISION_1,
 };
@@ -26,7 +26,6 @@ use windows_sys::Win32::System::Pipes::{
     ConnectNamedPipe, CreateNamedPipeW, DisconnectNamedPipe, PIPE_READMODE_BYTE, PIPE_READMODE_MESSAGE,
     PIPE_REJECT_REMOTE_CLIENTS, PIPE_TYPE_BYTE, PIPE_TYPE_MESSAGE, PIPE_WAIT, PeekNamedPipe,
 };
-use windows_sys::Win32::System::Threading::GetCurrentProcessId;
 
 use crate::wait::{Event, Wake, wait_any};
 use crate::wide::{check, system_code, system_error, wide};
@@ -73,10 +72,8 @@ impl Pipe {
     ///
     /// Not one of `CreatePipe`, whose ends are synchronous.
     pub(crate) fn to_process(direction: Direction) -> io::Result<(Self, OwnedHandle)> {
-        static COUNTER: AtomicU32 = AtomicU32::new(0);
-        // SAFETY: takes nothing and cannot fail.
-        let process = unsafe { GetCurrentProcessId() };
-        let name = format!("native.windows.psexec-{process}-{}", COUNTER.fetch_add(1, Ordering::Relaxed));
+        // A name that nobody can guess, and take before.
+        let name = format!("native.windows.psexec-{:016x}", random()?);
         let mode = PIPE_TYPE_BYTE | PIPE_READMODE_BYTE | PIPE_WAIT | PIPE_REJECT_REMOTE_CLIENTS;
         let server = Self::create(&name, direction.access(), mode)?;
         // The attributes as well, as CreatePipe gives them: programs ask what kind of file their stream is.
@@ -249,6 +246,14 @@ fn open_inheritable(path: &str, access: u32) -> io::Result<OwnedHandle> {
     let path = wide(path);
     // SAFETY: the path is terminated; path and attributes live through the call.
     own(unsafe { CreateFileW(path.as_ptr(), access, SHARED, &attributes, OPEN_EXISTING, 0, null_mut()) })
+}
+
+/// Not of std, whose random numbers come from a library that Wine 8 lacks.
+fn random() -> io::Result<u64> {
+    let mut number = 0u64;
+    // SAFETY: the system writes as many bytes as the variable has.
+    let done = unsafe { RtlGenRandom((&raw mut number).cast(), size_of_val(&number) as u32) };
+    if done { Ok(number) } else { Err(io::Error::last_os_error()) }
 }
 
 fn own(handle: HANDLE) -> io::Result<OwnedHandle> {

@@ -122,7 +122,13 @@ impl Run {
                 return Err(failure);
             }
         };
-        let carriers = client_pipes.carry(process_pipes, &self.events).or_failure(step)?;
+        let carriers = match client_pipes.carry(process_pipes, &self.events).or_failure(step) {
+            Ok(carriers) => carriers,
+            Err(failure) => {
+                process.end(ENDED);
+                return Err(failure);
+            }
+        };
         let execution = self.wait_for_end(process, settings);
         self.threads.push(carriers.finish_output());
         execution
@@ -137,7 +143,10 @@ impl Run {
         let step = || "Failed to wait for the process.".to_owned();
         let wake = wait_any(&handles, deadline).or_failure(step)?;
         let exit_code = match wake {
-            Wake::Handle(0) => None,
+            Wake::Handle(0) => {
+                process.end(ENDED);
+                None
+            }
             Wake::Handle(_) => Some(process.exit_code().or_failure(step)?),
             Wake::TimedOut => {
                 process.end(TIMED_OUT);
@@ -147,7 +156,6 @@ impl Run {
         self.events.process_ended.set();
         Ok(match exit_code {
             Some(exit_code) => Execution::Ended(process, exit_code),
-            // Dropping the process ends it with all that it has started.
             None => Execution::Abandoned,
         })
     }
@@ -194,3 +202,6 @@ enum Execution {
     /// It was ended, or not even started, because there is nobody to tell.
     Abandoned,
 }
+
+/// Exit code of a process that was ended and has nobody to tell, as that of a program that Task Manager ends.
+const ENDED: u32 = 1;

@@ -13,7 +13,11 @@ use crate::failure::Failure;
 
 /// UTF-16 with a terminator.
 pub(crate) fn wide(text: &str) -> Vec<u16> {
-    text.encode_utf16().chain([0]).collect()
+    // With room for everything: a growing vector would leave copies of a password behind.
+    let mut units = Vec::with_capacity(text.len() + 1);
+    units.extend(text.encode_utf16());
+    units.push(0);
+    units
 }
 
 /// The result of a call that returns FALSE and sets the thread's last error when it fails.
