@@ -20,6 +20,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
+use zeroize::Zeroizing;
 
 use super::protection::{PreauthHash, Protection, TRANSFORM_HEADER};
 use super::request::Request;
@@ -257,7 +258,8 @@ impl Shared {
 
     /// Numbers, protects and queues a compound; whoever holds the lock is next on the wire.
     fn dispatch(self: &Arc<Self>, state: &mut State, requests: Vec<Request>) -> Result<Vec<Receipt>, Loss> {
-        let mut chain = Vec::new();
+        // Wiped after use: settings hold a password, standard input may.
+        let mut chain = Zeroizing::new(Vec::new());
         let mut starts = Vec::new();
         let mut receipts = Vec::new();
         let count = requests.len();
@@ -279,7 +281,8 @@ impl Shared {
             plain.header.flags.set_related_operations(index > 0);
             encode(&plain, &request.data, &mut chain)?;
             if index + 1 < count {
-                chain.resize(chain.len().next_multiple_of(8), 0);
+                let aligned = chain.len().next_multiple_of(8);
+                chain.resize(aligned, 0);
                 let next = (chain.len() - start) as u32;
                 chain[start + 20..start + 24].copy_from_slice(&next.to_le_bytes());
             }
@@ -295,20 +298,21 @@ impl Shared {
         Ok(receipts)
     }
 
-    fn queue(&self, state: &mut State, chain: Vec<u8>, starts: &[usize]) -> Result<(), Loss> {
-        let protected = match &mut state.protection {
+    fn queue(&self, state: &mut State, mut chain: Zeroizing<Vec<u8>>, starts: &[usize]) -> Result<(), Loss> {
+        let mut frame = Vec::with_capacity(4 + TRANSFORM_HEADER + chain.len());
+        frame.extend_from_slice(&[0; 4]);
+        match &mut state.protection {
             // The algorithms were built for these keys: what fails here is our own fault, not the user's.
             Some(protection) => protection
-                .protect(chain, starts)
+                .protect(&mut chain, starts, &mut frame)
                 .map_err(|error| Loss::Io(Arc::new(std::io::Error::other(error))))?,
             None => {
                 state.preauth_hash.update(&chain);
-                chain
+                frame.extend_from_slice(&chain);
             }
-        };
-        let mut frame = Vec::with_capacity(4 + protected.len());
-        frame.extend_from_slice(&(protected.len() as u32).to_be_bytes());
-        frame.extend_from_slice(&protected);
+        }
+        let length = (frame.len() - 4) as u32;
+        frame[..4].copy_from_slice(&length.to_be_bytes());
         self.outgoing.send(Outgoing::Frame(frame)).map_err(|_| Loss::Closed)
     }
 
@@ -333,7 +337,7 @@ impl Shared {
         if let Some(async_id) = pending.async_id {
             cancel.header.to_async(async_id);
         }
-        let mut chain = Vec::new();
+        let mut chain = Zeroizing::default();
         if encode(&cancel, &[], &mut chain).is_ok() {
             // A connection that is lost needs no cancel.
             let _ = self.queue(&mut state, chain, &[0]);
@@ -432,9 +436,9 @@ fn next_message(rest: &mut Bytes) -> Result<Bytes, PeerMisbehaved> {
 
 /// Appends a message to a chain. Offsets inside it count from its own start.
 fn encode(request: &PlainRequest, data: &[u8], chain: &mut Vec<u8>) -> Result<(), Loss> {
-    let mut cursor = Cursor::new(Vec::with_capacity(256));
+    let mut cursor = Cursor::new(Vec::with_capacity(1024));
     request.write_le(&mut cursor).map_err(|error| Loss::Io(Arc::new(std::io::Error::other(error))))?;
-    chain.extend_from_slice(&cursor.into_inner());
+    chain.extend_from_slice(&Zeroizing::new(cursor.into_inner()));
     chain.extend_from_slice(data);
     Ok(())
 }
@@ -623,6 +627,12 @@ mod tests {
         message
     }
 
+    fn protect(mut protection: Protection, mut message: Vec<u8>) -> Vec<u8> {
+        let mut frame = Vec::new();
+        protection.protect(&mut message, &[0], &mut frame).unwrap();
+        frame
+    }
+
     fn accept(shared: &Shared, message: &[u8]) -> Result<(), PeerMisbehaved> {
         shared.accept(BytesMut::from(message))
     }
@@ -669,7 +679,7 @@ mod tests {
         for signing in
             [SigningAlgorithmId::HmacSha256, SigningAlgorithmId::AesCmac, SigningAlgorithmId::AesGmac]
         {
-            let signed = keys(signing, None).protect(echo_response(|_| ()), &[0]).unwrap();
+            let signed = protect(keys(signing, None), echo_response(|_| ()));
             let (shared, mut answer) = waiting(Some(keys(signing, None)));
             accept(&shared, &signed).unwrap();
             assert!(answer.try_recv().unwrap().is_ok());
@@ -693,7 +703,7 @@ mod tests {
     fn an_encrypted_session_believes_no_plain_answer() {
         let mut protection = keys(SigningAlgorithmId::AesGmac, Some(EncryptionCipher::Aes128Gcm));
         protection.encrypt_everything();
-        let signed = keys(SigningAlgorithmId::AesGmac, None).protect(echo_response(|_| ()), &[0]).unwrap();
+        let signed = protect(keys(SigningAlgorithmId::AesGmac, None), echo_response(|_| ()));
         let (shared, mut answer) = waiting(Some(protection));
         assert_eq!(accept(&shared, &signed), Err(PeerMisbehaved::Unencrypted));
         assert!(answer.try_recv().is_err());
@@ -709,8 +719,9 @@ mod tests {
         ] {
             let mut protection = keys(SigningAlgorithmId::AesCmac, Some(cipher));
             assert!(protection.encrypt_everything());
-            let first = protection.protect(vec![0; 100], &[0]).unwrap();
-            let second = protection.protect(vec![0; 100], &[0]).unwrap();
+            let (mut first, mut second) = (Vec::new(), Vec::new());
+            protection.protect(&mut [0; 100], &[0], &mut first).unwrap();
+            protection.protect(&mut [0; 100], &[0], &mut second).unwrap();
             // A nonce is never used twice.
             assert_ne!(first[20..36], second[20..36]);
             assert_ne!(first[TRANSFORM_HEADER..], second[TRANSFORM_HEADER..]);

@@ -144,15 +144,25 @@ impl Protection {
         self.encrypting
     }
 
-    /// Encrypts or signs `chain`, one message or a compound of several that start at `starts`.
-    pub(crate) fn protect(&mut self, chain: Vec<u8>, starts: &[usize]) -> Result<Vec<u8>, CryptoError> {
+    /// Encrypts or signs `chain`, one message or a compound of several that start at `starts`, and appends it to
+    /// `frame`.
+    pub(crate) fn protect(
+        &mut self,
+        chain: &mut [u8],
+        starts: &[usize],
+        frame: &mut Vec<u8>,
+    ) -> Result<(), CryptoError> {
         match &mut self.encryption {
-            Some(encryption) if self.encrypting => encryption.encrypt(&chain, self.session_id),
-            _ => Ok(self.sign(chain, starts)),
+            Some(encryption) if self.encrypting => encryption.encrypt(chain, self.session_id, frame),
+            _ => {
+                self.sign(chain, starts);
+                frame.extend_from_slice(chain);
+                Ok(())
+            }
         }
     }
 
-    fn sign(&self, mut chain: Vec<u8>, starts: &[usize]) -> Vec<u8> {
+    fn sign(&self, chain: &mut [u8], starts: &[usize]) {
         for (index, &start) in starts.iter().enumerate() {
             let end = starts.get(index + 1).copied().unwrap_or(chain.len());
             let message = &mut chain[start..end];
@@ -163,7 +173,6 @@ impl Protection {
                 message[SIGNATURE].copy_from_slice(&signature.to_le_bytes());
             }
         }
-        chain
     }
 
     /// Whether the signature of a received message is right.
@@ -202,7 +211,7 @@ impl Protection {
 }
 
 impl Encryption {
-    fn encrypt(&mut self, chain: &[u8], session_id: u64) -> Result<Vec<u8>, CryptoError> {
+    fn encrypt(&mut self, chain: &[u8], session_id: u64, frame: &mut Vec<u8>) -> Result<(), CryptoError> {
         let mut header = EncryptedHeader {
             signature: 0,
             nonce: [0; 16],
@@ -212,14 +221,14 @@ impl Encryption {
         header.nonce[..8].copy_from_slice(&self.next_nonce.to_le_bytes());
         self.next_nonce += 1;
 
-        let mut frame = Vec::with_capacity(TRANSFORM_HEADER + chain.len());
-        frame.resize(TRANSFORM_HEADER, 0);
+        let start = frame.len();
+        frame.resize(start + TRANSFORM_HEADER, 0);
         frame.extend_from_slice(chain);
-        let (head, payload) = frame.split_at_mut(TRANSFORM_HEADER);
+        let (head, payload) = frame[start..].split_at_mut(TRANSFORM_HEADER);
         header.signature = self.encryptor.encrypt(payload, &header.aead_bytes(), &header.nonce)?.signature;
         // Cannot fail: the header's size is fixed and the memory is there.
         let _ = header.write_le(&mut Cursor::new(head));
-        Ok(frame)
+        Ok(())
     }
 }
 
