@@ -3,8 +3,10 @@
 //!
 //! What it cannot show: accounts, tokens, sessions, real consoles, antivirus. See `tests/lab/README.md`.
 
+mod chroot;
 mod parts;
 mod snapshot;
+mod stand_ins;
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -19,8 +21,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::folders;
-pub use parts::{Parts, debian_packages_missing};
+pub use parts::{Form, Parts};
 pub use snapshot::Snapshot;
+pub use stand_ins::LOGONS;
 
 /// An account of the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +62,7 @@ pub const EXPIRED: Account =
 pub const LOCKED: Account =
     Account { name: "locked", password: "L0cked!", unix: "news", pdbedit: &["-c", "[L]"] };
 
-/// Every account of the host.
+/// Every account of the host that a client logs on with.
 pub const ACCOUNTS: [Account; 6] =
     [ADMINISTRATOR, UNICODE_ADMINISTRATOR, ORDINARY_USER, DISABLED, EXPIRED, LOCKED];
 
@@ -68,6 +71,8 @@ pub const ACCOUNTS: [Account; 6] =
 pub struct LabOptions {
     /// The name of its state folder. Labs of different names run side by side.
     pub name: String,
+    /// What stands for Windows.
+    pub form: Form,
     /// Whether the lab runs on when its [`Lab`] is dropped and this program ends.
     pub stays: bool,
     /// Whether its shares refuse to be written.
@@ -86,6 +91,7 @@ impl Default for LabOptions {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         Self {
             name: format!("test-{}-{count}", std::process::id()),
+            form: Form::Plain,
             stays: false,
             read_only: false,
             smb_conf: Vec::new(),
@@ -98,6 +104,7 @@ impl Default for LabOptions {
 /// the end of this program, whatever ends it.
 #[derive(Debug)]
 pub struct Lab {
+    form: Form,
     state: PathBuf,
     port: u16,
     relay_port: u16,
@@ -108,7 +115,7 @@ impl Lab {
     /// Starts a lab; one of the same name is stopped before. Takes about a second, and the first time as long as
     /// the parts need to be built.
     pub fn start(options: &LabOptions) -> Result<Self> {
-        let parts = Parts::prepare()?;
+        let parts = Parts::prepare(options.form)?;
         Self::start_with(&parts, options)
     }
 
@@ -120,12 +127,13 @@ impl Lab {
             fs::remove_dir_all(&state).with_context(|| format!("cannot remove {}", state.display()))?;
         }
         fs::create_dir_all(&state)?;
-        let mut lab = Self { keeper: None, port: 0, relay_port: 0, state };
+        let mut lab = Self { form: options.form, keeper: None, port: 0, relay_port: 0, state };
         lab.keeper = Some(lab.keeper()?);
         parts.copy_prefix(&lab.state.join("prefix"))?;
         lab.relay_port = lab.start_relay(options.pipe_buffer)?;
         lab.port = lab.start_smbd(parts, options)?;
-        fs::write(lab.state.join("ports"), format!("{} {}", lab.port, lab.relay_port))?;
+        let running = format!("{} {} {:?}", lab.port, lab.relay_port, lab.form);
+        fs::write(lab.state.join("running"), running)?;
         if options.stays {
             lab.let_go();
         }
@@ -135,10 +143,11 @@ impl Lab {
     /// The lab of this name, if it is running.
     pub fn running(name: &str) -> Option<Self> {
         let state = folders::labs().join(name);
-        let ports = fs::read_to_string(state.join("ports")).ok()?;
-        let (port, relay_port) = ports.split_once(' ')?;
-        let lab =
-            Self { keeper: None, port: port.parse().ok()?, relay_port: relay_port.parse().ok()?, state };
+        let running = fs::read_to_string(state.join("running")).ok()?;
+        let [port, relay_port, form] = running.split(' ').collect::<Vec<_>>().try_into().ok()?;
+        let form = [Form::Plain, Form::Interop].into_iter().find(|known| format!("{known:?}") == form)?;
+        let (port, relay_port) = (port.parse().ok()?, relay_port.parse().ok()?);
+        let lab = Self { form, keeper: None, port, relay_port, state };
         (lab.inventory().is_ok() && answers(lab.port)).then_some(lab)
     }
 
@@ -164,7 +173,7 @@ impl Lab {
 
     /// Runs a Windows program on the host by hand, past SMB and everything else.
     pub fn run_program(&self, program: &str, arguments: &[&str]) -> Result<Output> {
-        let mut wine = parts::wine(&self.state);
+        let mut wine = self.form.wine(&self.state);
         wine.arg(program).args(arguments).stdin(Stdio::null());
         wine.output().context("wine does not start")
     }
@@ -195,7 +204,7 @@ impl Lab {
 
     fn start_relay(&self, buffer: u32) -> Result<u16> {
         let log = self.state.join("relay.log");
-        let mut relay = parts::wine(&self.state);
+        let mut relay = self.form.wine(&self.state);
         relay.arg(r"C:\lab\relay.exe").arg(buffer.to_string());
         let mut relay = start(&mut relay, &log)?;
         wait_until("the relay in Wine", &log, &mut relay, || {
@@ -299,7 +308,7 @@ pub fn stop(name: &str) -> Result<bool> {
     let state = folders::labs().join(name);
     let output = Command::new(stop_script()).arg(&state).output().context("stop.sh does not start")?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr).trim());
-    let _ = fs::remove_file(state.join("ports"));
+    let _ = fs::remove_file(state.join("running"));
     Ok(state.exists())
 }
 

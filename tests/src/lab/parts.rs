@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::{ACCOUNTS, Account};
+use super::{ACCOUNTS, Account, chroot, stand_ins};
 use crate::{folders, toolchain};
 
 /// Every process of a lab has this in its environment, with the lab's state folder.
@@ -17,6 +17,9 @@ pub(super) const MARK: &str = "PSEXEC_LAB";
 const SAMBA: &str = "4.17.";
 
 const WINE: &str = "/usr/lib/wine/wine64";
+/// It starts 64-bit programs by means of the other.
+const CHROOTS_WINE: &str = "/usr/lib/wine/wine";
+const WINESERVER: &str = "/usr/lib/wine/wineserver";
 
 /// Debian's packages that a lab needs, each with a file that it brings.
 const PACKAGES: [(&str, &str); 5] = [
@@ -27,14 +30,75 @@ const PACKAGES: [(&str, &str); 5] = [
     ("libc6-dev", "/usr/include/stdlib.h"),
 ];
 
-/// Which of Debian's packages a lab still needs.
-pub fn debian_packages_missing() -> Vec<&'static str> {
-    PACKAGES.iter().filter(|(_, file)| !Path::new(file).exists()).map(|(package, _)| *package).collect()
+/// What a lab of the form [`Form::Interop`] needs beside them.
+const INTEROP_PACKAGES: [(&str, &str); 3] = [
+    ("debootstrap", "/usr/sbin/debootstrap"),
+    ("gcc-mingw-w64-i686-win32", "/usr/bin/i686-w64-mingw32-gcc"),
+    ("gcc-mingw-w64-x86-64-win32", "/usr/bin/x86_64-w64-mingw32-gcc"),
+];
+
+/// What stands for Windows in a lab.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// This machine's own Wine, for 64-bit programs. Every process is the same user's.
+    #[default]
+    Plain,
+    /// Wine in a chroot, for 32-bit programs as well, with stand-ins for accounts, whoami.exe and powershell.exe.
+    Interop,
+}
+
+impl Form {
+    /// Which of Debian's packages a lab of this form still needs.
+    pub fn debian_packages_missing(self) -> Vec<&'static str> {
+        let more: &[_] = match self {
+            Self::Plain => &[],
+            Self::Interop => &INTEROP_PACKAGES,
+        };
+        let needed = PACKAGES.iter().chain(more);
+        needed.filter(|(_, file)| !Path::new(file).exists()).map(|(package, _)| *package).collect()
+    }
+
+    /// Wine, to run a program in the prefix of the lab with this state folder.
+    pub(super) fn wine(self, state: &Path) -> Command {
+        let (mut wine, loader) = match self {
+            Self::Plain => (Command::new(WINE), WINE),
+            Self::Interop => (chroot::command(CHROOTS_WINE), CHROOTS_WINE),
+        };
+        wine.env_clear()
+            .env("PATH", "/usr/lib/wine:/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("HOME", state)
+            .env("LANG", "C.UTF-8")
+            .env("WINEPREFIX", state.join("prefix"))
+            .env("WINEARCH", "win64")
+            .env("WINELOADER", loader)
+            .env("WINEDEBUG", std::env::var("WINEDEBUG").unwrap_or_else(|_| "-all".into()))
+            .env("WINEDLLOVERRIDES", "mscoree=;mshtml=;winemenubuilder.exe=")
+            .env(MARK, state)
+            .current_dir(state);
+        wine
+    }
+
+    /// Waits until the last of Wine's own programs has ended; it writes the registry then.
+    fn wait_for_wineserver(self, prefix: &Path) -> Result<()> {
+        let mut wineserver = match self {
+            Self::Plain => Command::new(WINESERVER),
+            Self::Interop => chroot::command(WINESERVER),
+        };
+        run(wineserver.arg("-w").env("WINEPREFIX", prefix))
+    }
+
+    fn template(self) -> PathBuf {
+        folders::labs().join("build").join(match self {
+            Self::Plain => "template",
+            Self::Interop => "template-interop",
+        })
+    }
 }
 
 /// The parts of a lab, ready for use.
 #[derive(Debug)]
 pub struct Parts {
+    form: Form,
     /// The library that is preloaded into smbd.
     pub(super) shim: PathBuf,
     /// A Wine prefix and smbd's accounts, as a fresh lab has them.
@@ -45,17 +109,21 @@ pub struct Parts {
 
 impl Parts {
     /// Builds what is missing or out of date: a minute the first time, then nothing.
-    pub fn prepare() -> Result<Self> {
-        check_host()?;
+    pub fn prepare(form: Form) -> Result<Self> {
+        check_host(form)?;
         let build = folders::labs().join("build");
         fs::create_dir_all(&build)?;
         let programs = Self::build_programs()?;
         let shim = build_shim(&build)?;
-        let template = build.join("template");
-        if !template.exists() {
-            make_template(&template)?;
+        if form == Form::Interop {
+            chroot::prepare()?;
+            stand_ins::build()?;
         }
-        Ok(Self { shim, template, programs })
+        let template = form.template();
+        if !template.exists() {
+            make_template(form, &template)?;
+        }
+        Ok(Self { form, shim, template, programs })
     }
 
     /// Builds the Windows programs alone, and returns the folder they are in.
@@ -71,7 +139,10 @@ impl Parts {
             fs::copy(self.programs.join(program), lab.join(program))
                 .with_context(|| format!("{program} is missing"))?;
         }
-        Ok(())
+        match self.form {
+            Form::Plain => Ok(()),
+            Form::Interop => stand_ins::install(to),
+        }
     }
 
     pub(super) fn copy_accounts(&self, samba: &Path) -> Result<()> {
@@ -79,25 +150,8 @@ impl Parts {
     }
 }
 
-/// Wine, to run a program in the prefix of the lab with this state folder.
-pub(super) fn wine(state: &Path) -> Command {
-    let mut wine = Command::new(WINE);
-    wine.env_clear()
-        .env("PATH", "/usr/lib/wine:/usr/sbin:/usr/bin:/sbin:/bin")
-        .env("HOME", state)
-        .env("LANG", "C.UTF-8")
-        .env("WINEPREFIX", state.join("prefix"))
-        .env("WINEARCH", "win64")
-        .env("WINELOADER", WINE)
-        .env("WINEDEBUG", std::env::var("WINEDEBUG").unwrap_or_else(|_| "-all".into()))
-        .env("WINEDLLOVERRIDES", "mscoree=;mshtml=;winemenubuilder.exe=")
-        .env(MARK, state)
-        .current_dir(state);
-    wine
-}
-
-fn check_host() -> Result<()> {
-    let missing = debian_packages_missing();
+fn check_host(form: Form) -> Result<()> {
+    let missing = form.debian_packages_missing();
     ensure!(missing.is_empty(), "the lab needs Debian's packages {}", missing.join(", "));
     let output = Command::new("id").arg("-u").output()?;
     ensure!(output.stdout == b"0\n", "the lab needs root: smbd has to change users");
@@ -112,8 +166,7 @@ fn check_host() -> Result<()> {
 fn build_shim(build: &Path) -> Result<PathBuf> {
     let source = folders::repository().join("tests/lab/host/smbd_pipes.c");
     let shim = build.join("smbd_pipes.so");
-    let age = |path: &Path| path.metadata().and_then(|data| data.modified()).ok();
-    if age(&shim) < age(&source) {
+    if is_older(&shim, &source) {
         let fresh = build.join(format!("smbd_pipes.so.{}", std::process::id()));
         let mut gcc = Command::new("gcc");
         gcc.args(["-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o"]).arg(&fresh).arg(&source);
@@ -123,22 +176,26 @@ fn build_shim(build: &Path) -> Result<PathBuf> {
     Ok(shim)
 }
 
+/// Whether what is made of `source` is missing or older than it.
+pub(super) fn is_older(made: &Path, source: &Path) -> bool {
+    let age = |path: &Path| path.metadata().and_then(|data| data.modified()).ok();
+    age(made) < age(source)
+}
+
 /// Made beside its place and renamed, so that two programs that make it at once do no harm.
-fn make_template(place: &Path) -> Result<()> {
+fn make_template(form: Form, place: &Path) -> Result<()> {
     let fresh = place.with_extension(std::process::id().to_string());
-    let made = make_prefix(&fresh).and_then(|()| make_accounts(&fresh.join("samba")));
+    let made = make_prefix(form, &fresh).and_then(|()| make_accounts(&fresh.join("samba")));
     if made.is_err() || fs::rename(&fresh, place).is_err() {
         fs::remove_dir_all(&fresh)?;
     }
     made
 }
 
-fn make_prefix(state: &Path) -> Result<()> {
+fn make_prefix(form: Form, state: &Path) -> Result<()> {
     fs::create_dir_all(state)?;
-    run(wine(state).args(["wineboot", "--init"]))?;
-    // The registry is written when the last of Wine's own programs has ended.
-    let prefix = state.join("prefix");
-    run(Command::new("/usr/lib/wine/wineserver").arg("-w").env("WINEPREFIX", prefix))
+    run(form.wine(state).args(["wineboot", "--init"]))?;
+    form.wait_for_wineserver(&state.join("prefix"))
 }
 
 fn make_accounts(samba: &Path) -> Result<()> {
@@ -199,7 +256,7 @@ fn is_binary(path: &Path) -> bool {
     path.extension().is_some_and(|kind| ["dll", "exe", "drv", "sys", "ocx", "cpl"].iter().any(|k| kind == *k))
 }
 
-fn run(command: &mut Command) -> Result<()> {
+pub(super) fn run(command: &mut Command) -> Result<()> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command.stdin(Stdio::null()).output().with_context(|| format!("{name} does not start"))?;
     let text = String::from_utf8_lossy(&output.stderr);
