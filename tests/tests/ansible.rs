@@ -20,7 +20,7 @@ fn text(output: &Output) -> String {
 fn play(host: &Host, name: &str, arguments: &[&str]) -> String {
     let variables = folders::target().join(format!("tasks/{name}.json"));
     fs::create_dir_all(folders::target().join("tasks")).expect("a folder");
-    let values = json!({ "connection": host.options(&json!({})), "probe": host.probe_path() });
+    let values = json!({ "host": host.options(&json!({})), "probe": host.probe_path() });
     fs::write(&variables, values.to_string()).expect("a file");
     let mut playbook = ansible::command("ansible-playbook").expect("ansible-playbook");
     playbook.arg(folders::repository().join("tests/playbooks").join(name)).args(arguments);
