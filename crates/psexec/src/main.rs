@@ -20,7 +20,7 @@ use std::cell::Cell;
 use std::ffi::OsString;
 use std::panic;
 use std::process::ExitCode;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use serde_json::{Map, Value};
@@ -33,26 +33,27 @@ use crate::validate::{Parameters, Settings, Validated, validate};
 
 fn main() -> ExitCode {
     keep_memory_private();
-    panic::set_hook(Box::new(|panic| {
-        // Only the place: what the panic says may quote a secret.
-        let place = panic.location().map(ToString::to_string);
-        *PANIC_PLACE.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = place;
-    }));
-    let answer = panic::catch_unwind(|| answer(std::env::args_os().skip(1).collect())).unwrap_or_else(|_| {
-        let place = PANIC_PLACE.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
-        let place = place.unwrap_or_else(|| "an unknown place".to_owned());
-        Answer::failed(format!(
-            "The module failed at {place}: this is a bug in native.windows.psexec, please report it."
-        ))
-    });
+    let answer = answer_even_to_panics(|| answer(std::env::args_os().skip(1).collect()));
     match answer.write(std::io::stdout().lock()) {
         Ok(()) => ExitCode::from(answer.exit_code()),
         Err(_) => ExitCode::FAILURE,
     }
 }
 
-/// Where the latest panic happened, the message of which nobody prints.
-static PANIC_PLACE: Mutex<Option<String>> = Mutex::new(None);
+/// Turns a panic into an answer that tells where it happened. What the panic itself says may quote a secret.
+fn answer_even_to_panics(work: impl FnOnce() -> Answer + panic::UnwindSafe) -> Answer {
+    static PLACE: Mutex<Option<String>> = Mutex::new(None);
+    panic::set_hook(Box::new(|panic| {
+        *PLACE.lock().unwrap_or_else(PoisonError::into_inner) = panic.location().map(ToString::to_string);
+    }));
+    panic::catch_unwind(work).unwrap_or_else(|_| {
+        let place = PLACE.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let place = place.unwrap_or_else(|| "an unknown place".to_owned());
+        Answer::failed(format!(
+            "The module failed at {place}: this is a bug in native.windows.psexec, please report it."
+        ))
+    })
+}
 
 /// Passwords must not end up in a core dump, nor be read by other processes of the user.
 fn keep_memory_private() {
@@ -67,12 +68,15 @@ fn answer(arguments: Vec<OsString>) -> Answer {
         Ok(runtime) => runtime,
         Err(error) => return Answer::failed(format!("The module cannot start its event loop: {error}.")),
     };
-    runtime.block_on(async {
+    let answer = runtime.block_on(async {
         match Interruption::listen() {
             Ok(interruption) => answer_to_file(&arguments, interruption).await,
             Err(error) => Answer::failed(format!("The module cannot listen for signals: {error}.")),
         }
-    })
+    });
+    // A name server that does not answer must not keep a module that was interrupted.
+    runtime.shutdown_background();
+    answer
 }
 
 async fn answer_to_file(arguments: &[OsString], interruption: Interruption) -> Answer {
@@ -171,5 +175,23 @@ impl Interruption {
             _ = interrupt.recv() => interrupt_name,
             _ = hangup.recv() => hangup_name,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn panics_are_told_without_what_they_say() {
+        let previous = panic::take_hook();
+        let answer = answer_even_to_panics(|| panic!("s3cret"));
+        panic::set_hook(previous);
+        let mut line = Vec::new();
+        answer.write(&mut line).expect("a vector takes everything");
+        let line = String::from_utf8(line).expect("UTF-8");
+        assert!(line.starts_with(r#"{"failed":true,"msg":"The module failed at "#), "{line}");
+        assert!(line.contains("main.rs") && !line.contains("s3cret"), "{line}");
+        assert_eq!(answer.exit_code(), 1);
     }
 }

@@ -8,19 +8,28 @@ use psexec_client::{Error, ErrorKind, Loss, NtStatus, PeerMisbehaved, Step};
 
 /// Says what `error` means for a run against this port; `interruption` names the signal that cancelled it, if one did.
 pub(crate) fn explain(error: &Error, port: u16, interruption: Option<&str>) -> String {
-    let what = match (&error.kind, interruption) {
-        (ErrorKind::Cancelled, Some(signal)) => {
-            format!("the module was ended by {signal} while {}", error.step)
-        }
-        (ErrorKind::Cancelled, None) => format!("the run was cancelled while {}", error.step),
-        (kind, _) => format!("{}{kind}", of_the_service(kind)),
-    };
+    let what = what(error, interruption);
     let what = what.trim_end().trim_end_matches('.');
     let beginning = beginning(error, port);
     match hint(error, port) {
         Some(hint) => format!("{beginning}{what}. {hint}"),
         None => format!("{beginning}{what}"),
     }
+}
+
+fn what(error: &Error, interruption: Option<&str>) -> String {
+    let Error { step, kind, .. } = error;
+    match (kind, interruption) {
+        (ErrorKind::Cancelled, Some(signal)) => format!("the module was ended by {signal} while {step}"),
+        (ErrorKind::Process(text), _) => format!("Received exception from remote PAExec service: {text}"),
+        _ if step_is_in_beginning(error) => kind.to_string(),
+        _ => format!("{kind}, while {step}"),
+    }
+}
+
+fn step_is_in_beginning(error: &Error) -> bool {
+    matches!(error.step, Step::ReadServiceImage | Step::Resolve | Step::Connect | Step::Authenticate)
+        || matches!(error.kind, ErrorKind::EncryptionUnsupported { .. })
 }
 
 fn beginning(error: &Error, port: u16) -> String {
@@ -32,6 +41,9 @@ fn beginning(error: &Error, port: u16) -> String {
         (Step::OpenServiceManager, ErrorKind::ServiceManager { .. }) => {
             "Received an exception when dealing with SCMR on the Windows host: ".to_owned()
         }
+        (Step::OpenServiceManager, ErrorKind::Rpc(_) | ErrorKind::Ndr(_)) => {
+            "Received an exception with RPC PDU message: ".to_owned()
+        }
         (Step::Negotiate | Step::ConnectIpc | Step::OpenServiceManager, _) => {
             "Received unexpected SMB response when opening the connection: ".to_owned()
         }
@@ -42,13 +54,6 @@ fn beginning(error: &Error, port: u16) -> String {
             "Received error when running remote process: ".to_owned()
         }
         (Step::Remove, _) => "Failed to cleanup PAExec service and executable: ".to_owned(),
-    }
-}
-
-fn of_the_service(kind: &ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::Process(_) => "Received exception from remote PAExec service: ",
-        _ => "",
     }
 }
 
@@ -68,6 +73,7 @@ fn hint(error: &Error, port: u16) -> Option<String> {
         ErrorKind::GuestSession => Some(GUEST.to_owned()),
         ErrorKind::Credentials(_) => Some(CREDENTIALS.to_owned()),
         ErrorKind::Process(text) => process_hint(text).map(str::to_owned),
+        ErrorKind::Cancelled if error.step > Step::Connect => Some(CANCELLED.to_owned()),
         _ => None,
     }
 }
@@ -285,6 +291,9 @@ const GUEST: &str = "The host took the user for unknown and let a guest in, whic
 const CREDENTIALS: &str = "Give connection_username and connection_password, or leave out the password and fetch a \
     Kerberos ticket with kinit first.";
 
+const CANCELLED: &str = "The process was ended, and what had been put on the host was removed, unless a warning says \
+    otherwise.";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -336,7 +345,7 @@ mod tests {
             &message,
             &[
                 "Received error when running remote process: Received exception from remote PAExec service: Failed to \
-                 start \"x.exe\". The system cannot find the file specified. [Err=0x2, 2]. Check executable",
+                 start \"x.exe\". The system cannot find the file specified. [Err=0x2, 2]. Check executable: ",
             ],
         );
         let message = explain_at(Step::StartProcess, ErrorKind::Process("Odd [Err=".to_owned()));
@@ -355,7 +364,12 @@ mod tests {
         let denied = ErrorKind::ServiceManager { call: "ROpenSCManagerW", code: 5 };
         assert_says(
             &explain_at(Step::OpenServiceManager, denied),
-            &["LocalAccountTokenFilterPolicy", "REG_DWORD", "Policies\\System"],
+            &[
+                "while opening the service control manager",
+                "LocalAccountTokenFilterPolicy",
+                "REG_DWORD",
+                "Policies\\System",
+            ],
         );
         let plain = ErrorKind::EncryptionUnsupported { dialect: "SMB 2.1" };
         assert_says(&explain_at(Step::Negotiate, plain), &["SMB 2.1", "encrypt: no", "process_password"]);
@@ -366,7 +380,8 @@ mod tests {
         let error = Error { host: "server".to_owned(), step: Step::Run, kind: ErrorKind::Cancelled };
         assert_eq!(
             explain(&error, 445, Some("SIGTERM")),
-            "Received error when running remote process: the module was ended by SIGTERM while running the process"
+            "Received error when running remote process: the module was ended by SIGTERM while running the process. The \
+             process was ended, and what had been put on the host was removed, unless a warning says otherwise."
         );
     }
 }

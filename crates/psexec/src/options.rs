@@ -147,6 +147,25 @@ mod tests {
         }
     }
 
+    #[test]
+    fn examples_use_options_of_the_table() {
+        let documents = Yaml::load_from_str(DOCUMENTATION).expect("psexec.yml is YAML");
+        let examples = documents[0]["EXAMPLES"].as_str().expect("a text");
+        let tasks = Yaml::load_from_str(examples).expect("the examples are YAML");
+        let tasks = tasks[0].as_sequence().expect("a list of tasks");
+        assert!(!tasks.is_empty());
+        for task in tasks {
+            let used = task["native.windows.psexec"].as_mapping().expect("a mapping of options");
+            let used: Vec<&str> = used.keys().map(|name| name.as_str().expect("a name")).collect();
+            for name in &used {
+                assert!(OPTIONS.iter().any(|option| option.name == *name), "{name}");
+            }
+            for option in OPTIONS.iter().filter(|option| option.required) {
+                assert!(used.contains(&option.name), "{} is missing in {task:?}", option.name);
+            }
+        }
+    }
+
     fn assert_field(option: &OptionSpec, fields: &Yaml, name: &str, expected: Option<String>) {
         assert_eq!(field(fields, name), expected, "{}: {name}", option.name);
     }

@@ -22,13 +22,11 @@ pub(crate) fn log_invocation(settings: &Settings, parameters: &Parameters, secre
     if settings.no_log {
         return;
     }
-    let datagram = datagram(settings, &message(settings, parameters, secrets));
-    if let Ok(socket) = UnixDatagram::unbound() {
-        // A daemon that is stuck must not hold up the task.
-        let _ = socket
-            .set_nonblocking(true)
-            .and_then(|()| socket.connect(SOCKET))
-            .and_then(|()| socket.send(datagram.as_bytes()));
+    let Ok(socket) = UnixDatagram::unbound() else { return };
+    // A daemon that is stuck must not hold up the task.
+    if socket.set_nonblocking(true).and_then(|()| socket.connect(SOCKET)).is_ok() {
+        let message = message(settings, parameters, secrets);
+        let _ = socket.send(datagram(settings, &message).as_bytes());
     }
 }
 
