@@ -25,9 +25,12 @@ pub(crate) async fn connect(connection: &Connection, trace: &Trace) -> Result<Se
 
     let negotiating = smb::Connection::negotiate(Channel::new(stream));
     let negotiated = within(bound, negotiating).await.at(Step::Negotiate)?;
-    let mut authenticator = Authenticator::new(connection).at(Step::Authenticate)?;
+    // Kerberos bounds what it asks its KDC by itself.
+    let mut authenticator =
+        Authenticator::new(connection, negotiated.security_buffer(), trace).await.at(Step::Authenticate)?;
     let session = within(bound, negotiated.authenticate(&mut authenticator, connection.encrypt))
         .await
+        .map_err(|error| authenticator.explain(error))
         .at(Step::Authenticate)?;
     trace.note(format!(
         "authenticated with {} over {}, {}",

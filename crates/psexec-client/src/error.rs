@@ -7,6 +7,8 @@ use std::time::Duration;
 use psexec_protocol::rpc::RpcError;
 use psexec_protocol::scmr::NdrError;
 
+use crate::auth::KerberosError;
+
 /// A run that did not succeed: on which host, at which step, why.
 #[derive(Debug, thiserror::Error)]
 #[error("{host}: {step}: {kind}")]
@@ -127,9 +129,12 @@ pub enum ErrorKind {
     /// The server let us in as guest or anonymously, which proves nothing and may do nothing.
     #[error("the host granted only a guest or anonymous session")]
     GuestSession,
-    /// Neither a password nor a usable Kerberos ticket; or what the security package says.
+    /// The user name cannot be understood, or what the security package says.
     #[error("{0}")]
     Credentials(String),
+    /// Kerberos does not authenticate us.
+    #[error(transparent)]
+    Kerberos(#[from] KerberosError),
     /// DCE/RPC went wrong.
     #[error("remote procedure call failed: {0}")]
     Rpc(#[from] RpcError),

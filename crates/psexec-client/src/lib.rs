@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+pub use auth::KerberosError;
 pub use error::{Error, ErrorKind, Loss, NtStatus, PeerMisbehaved, Step};
 pub use run::run;
 pub use trace::TraceEntry;

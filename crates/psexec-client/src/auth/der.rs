@@ -50,10 +50,8 @@ pub(super) fn field(number: u8, content: Vec<u8>) -> Vec<u8> {
 pub(super) fn integer(value: i64) -> Vec<u8> {
     let bytes = value.to_be_bytes();
     // A leading byte is needless where the next one's top bit says the same.
-    let needless = bytes
-        .windows(2)
-        .take_while(|pair| matches!((pair[0], pair[1] >> 7), (0, 0) | (0xff, 1)))
-        .count();
+    let needless =
+        bytes.windows(2).take_while(|pair| matches!((pair[0], pair[1] >> 7), (0, 0) | (0xff, 1))).count();
     element(INTEGER, &bytes[needless..])
 }
 
@@ -115,7 +113,7 @@ fn split(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&tag, rest) = bytes.split_first()?;
     let (&short, rest) = rest.split_first()?;
     let (length, rest) = match short {
-        0..0x80 => (usize::from(short), rest),
+        0..=0x7f => (usize::from(short), rest),
         0x81..=0x84 => {
             let (digits, rest) = rest.split_at_checked(usize::from(short & 0x7f))?;
             (digits.iter().fold(0, |length, &digit| length << 8 | usize::from(digit)), rest)

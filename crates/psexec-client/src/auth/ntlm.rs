@@ -1,40 +1,51 @@
-//! NTLMv2 in SPNEGO, by the crate `sspi`.
-use sspi::ntlm::NtlmConfig;
+//! NTLMv2, by the crate `sspi`: it has no other versions on the client's side, and always sends the MIC.
+//!
+//! [MS-NLMP]. Its messages go through our own SPNEGO layer.
+//!
+//! [MS-NLMP]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-nlmp/b38c36ed-2804-4868-a9ff-8dd3182128e4
 use sspi::{
-    AuthIdentity, BufferType, ClientRequestFlags, CredentialUse, Credentials, CredentialsBuffers,
-    DataRepresentation, Negotiate, NegotiateConfig, SecurityBuffer, Sspi, SspiImpl, Username,
+    AuthIdentity, AuthIdentityBuffers, BufferType, ClientRequestFlags, CredentialUse, DataRepresentation,
+    SecurityBuffer, SecurityBufferRef, Sspi, SspiImpl, Username,
 };
 use zeroize::Zeroizing;
 
 use crate::error::ErrorKind;
 
-/// Only NTLM: a server that wants another mechanism is told so by what we offer.
-const PACKAGES: &str = "ntlm,!kerberos,!pku2u";
+/// Length of a signature, [MS-NLMP] 2.2.2.9.
+///
+/// [MS-NLMP]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-nlmp/b38c36ed-2804-4868-a9ff-8dd3182128e4
+const SIGNATURE: usize = 16;
 
-pub(crate) struct Ntlm {
-    context: Negotiate,
-    credentials: Option<CredentialsBuffers>,
+pub(super) struct Ntlm {
+    context: sspi::Ntlm,
+    credentials: Option<AuthIdentityBuffers>,
     target: String,
 }
 
 impl Ntlm {
-    pub(crate) fn new(host: &str, username: &str, password: &Zeroizing<String>) -> Result<Self, ErrorKind> {
+    /// Starts with the NEGOTIATE_MESSAGE.
+    pub(super) fn start(
+        host: &str,
+        username: &str,
+        password: &Zeroizing<String>,
+    ) -> Result<(Self, Vec<u8>), ErrorKind> {
         let identity =
             AuthIdentity { username: parse_username(username)?, password: String::clone(password).into() };
-        let workstation = String::new();
-        let config =
-            NegotiateConfig::new(Box::new(NtlmConfig::default()), Some(PACKAGES.into()), workstation);
-        let mut context = Negotiate::new_client(config).map_err(security)?;
+        let mut context = sspi::Ntlm::new();
         let acquired = context
             .acquire_credentials_handle()
             .with_credential_use(CredentialUse::Outbound)
-            .with_auth_data(&Credentials::AuthIdentity(identity))
+            .with_auth_data(&identity)
             .execute(&mut context)
             .map_err(security)?;
-        Ok(Ntlm { context, credentials: acquired.credentials_handle, target: format!("cifs/{host}") })
+        let credentials = acquired.credentials_handle;
+        let mut ntlm = Ntlm { context, credentials, target: format!("cifs/{host}") };
+        let negotiate = ntlm.next(&[])?;
+        Ok((ntlm, negotiate))
     }
 
-    pub(crate) fn next(&mut self, token: &[u8]) -> Result<Vec<u8>, ErrorKind> {
+    /// The AUTHENTICATE_MESSAGE for the host's CHALLENGE_MESSAGE.
+    pub(super) fn next(&mut self, token: &[u8]) -> Result<Vec<u8>, ErrorKind> {
         let mut input = [SecurityBuffer::new(token.to_vec(), BufferType::Token)];
         let mut output = [SecurityBuffer::new(Vec::new(), BufferType::Token)];
         let mut builder = self
@@ -56,7 +67,25 @@ impl Ntlm {
         Ok(token.buffer)
     }
 
-    pub(crate) fn session_key(&self) -> Result<Zeroizing<Vec<u8>>, ErrorKind> {
+    /// The first signature of ours.
+    pub(super) fn make_mic(&mut self, message: &[u8]) -> Result<Vec<u8>, ErrorKind> {
+        let (mut message, mut signature) = (message.to_vec(), vec![0; SIGNATURE]);
+        let mut buffers =
+            [SecurityBufferRef::data_buf(&mut message), SecurityBufferRef::token_buf(&mut signature)];
+        self.context.make_signature(0, &mut buffers, 0).map_err(security)?;
+        Ok(signature)
+    }
+
+    /// Checks the first signature of the host.
+    pub(super) fn verify_mic(&mut self, message: &[u8], mic: &[u8]) -> Result<(), ErrorKind> {
+        let (mut message, mut signature) = (message.to_vec(), mic.to_vec());
+        let mut buffers =
+            [SecurityBufferRef::data_buf(&mut message), SecurityBufferRef::token_buf(&mut signature)];
+        self.context.verify_signature(&mut buffers, 0).map(drop).map_err(security)
+    }
+
+    /// ExportedSessionKey, 16 bytes.
+    pub(super) fn session_key(&self) -> Result<Zeroizing<Vec<u8>>, ErrorKind> {
         let keys = self.context.query_context_session_key().map_err(security)?;
         Ok(Zeroizing::new(keys.session_key.as_ref().clone()))
     }

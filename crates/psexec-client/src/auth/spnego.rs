@@ -6,7 +6,8 @@
 //! [RFC 4178]: https://www.rfc-editor.org/rfc/rfc4178
 //! [MS-SPNG]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-spng/f377a379-c24f-4a0f-a3eb-0d835389e28a
 use super::der::{
-    ENUMERATED, OBJECT_IDENTIFIER, OCTET_STRING, Reader, SEQUENCE, application, context, element, field, sequence,
+    ENUMERATED, OBJECT_IDENTIFIER, OCTET_STRING, Reader, SEQUENCE, application, context, element, field,
+    sequence,
 };
 
 /// Object identifiers, the content of their DER.
@@ -14,7 +15,8 @@ pub(super) mod mechanism {
     /// 1.2.840.113554.1.2.2, RFC 4121.
     pub(in crate::auth) const KERBEROS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x02];
     /// 1.2.840.48018.1.2.2, what Windows 2000 made of it.
-    pub(in crate::auth) const MICROSOFT_KERBEROS: &[u8] = &[0x2a, 0x86, 0x48, 0x82, 0xf7, 0x12, 0x01, 0x02, 0x02];
+    pub(in crate::auth) const MICROSOFT_KERBEROS: &[u8] =
+        &[0x2a, 0x86, 0x48, 0x82, 0xf7, 0x12, 0x01, 0x02, 0x02];
     /// 1.3.6.1.4.1.311.2.2.10, MS-NLMP.
     pub(in crate::auth) const NTLM: &[u8] = &[0x2b, 0x06, 0x01, 0x04, 0x01, 0x82, 0x37, 0x02, 0x02, 0x0a];
 }
@@ -55,10 +57,7 @@ pub(super) fn mechanism_list(mechanism: &[u8]) -> Vec<u8> {
 
 /// NegTokenInit with the mechanism's first token.
 pub(super) fn initial_token(mechanism: &[u8], token: &[u8]) -> Vec<u8> {
-    let init = sequence(&[
-        field(0, mechanism_list(mechanism)),
-        field(2, element(OCTET_STRING, token)),
-    ]);
+    let init = sequence(&[field(0, mechanism_list(mechanism)), field(2, element(OCTET_STRING, token))]);
     element(application(0), &[element(OBJECT_IDENTIFIER, SPNEGO), field(0, init)].concat())
 }
 
@@ -129,8 +128,7 @@ mod tests {
     #[test]
     fn a_response_is_read_as_it_is_written() {
         let bytes = response_token(Some(b"token"), Some(b"mic"));
-        let response =
-            Response { token: Some(b"token"), mic: Some(b"mic"), ..Response::default() };
+        let response = Response { token: Some(b"token"), mic: Some(b"mic"), ..Response::default() };
         assert_eq!(Response::parse(&bytes), Some(response));
         let repeated = response_token(Some(b"token"), Some(b"token"));
         assert_eq!(Response::parse(&repeated).and_then(|response| response.mic), None);

@@ -75,17 +75,22 @@ impl Connection {
         Ok(Connection { channel, negotiated, security_buffer })
     }
 
+    /// SPNEGO NegTokenInit2 of the host, which says what mechanisms it offers.
+    pub(crate) fn security_buffer(&self) -> &[u8] {
+        &self.security_buffer
+    }
+
     /// SMB2 SESSION_SETUP until the host accepts; `encrypt` refuses a session that is not encrypted.
     pub(crate) async fn authenticate(
         self,
         authenticator: &mut Authenticator,
         encrypt: bool,
     ) -> Result<Session, ErrorKind> {
-        let Connection { channel, negotiated, security_buffer } = self;
+        let Connection { channel, negotiated, .. } = self;
         if encrypt && negotiated.cipher.is_none() {
             return Err(ErrorKind::EncryptionUnsupported { dialect: negotiated.dialect_name() });
         }
-        let mut token = authenticator.next(&security_buffer)?;
+        let mut token = authenticator.start();
         let answer = loop {
             let content = SessionSetupRequest::new(
                 std::mem::take(&mut token),
@@ -108,9 +113,7 @@ impl Connection {
         if body.session_flags.is_guest_or_null_session() {
             return Err(ErrorKind::GuestSession);
         }
-        if !body.buffer.is_empty() {
-            authenticator.finish(&body.buffer)?;
-        }
+        authenticator.finish(&body.buffer)?;
         let session_key: Zeroizing<Vec<u8>> = authenticator.session_key()?;
         let protection = Protection::derive(&KeyMaterial {
             session_id: answer.header.session_id,

@@ -10,10 +10,10 @@ use krb5::token::{ContextKey, PerMessageTokens, Role};
 use krb5::{Credentials, Key, Principal};
 use zeroize::Zeroizing;
 
-use super::error::KerberosError;
+use super::error::{KerberosError, without_referral};
 use crate::auth::der::{
-    GENERAL_STRING, GENERALIZED_TIME, OBJECT_IDENTIFIER, OCTET_STRING, Reader, SEQUENCE, application, context,
-    element, field, flags, integer, sequence,
+    GENERAL_STRING, GENERALIZED_TIME, OBJECT_IDENTIFIER, OCTET_STRING, Reader, SEQUENCE, application,
+    context, element, field, flags, integer, sequence,
 };
 use crate::auth::spnego::mechanism;
 
@@ -70,6 +70,11 @@ impl Context {
         Ok(Zeroizing::new(key.bytes().to_vec()))
     }
 
+    /// Service principal of the host.
+    pub(in crate::auth) fn service(&self) -> String {
+        without_referral(&self.service)
+    }
+
     /// A MIC token of ours, [RFC 4121] 4.2.6.1.
     ///
     /// [RFC 4121]: https://www.rfc-editor.org/rfc/rfc4121
@@ -82,7 +87,7 @@ impl Context {
     pub(in crate::auth) fn verify_mic(&self, message: &[u8], mic: &[u8]) -> Result<(), KerberosError> {
         match self.messages()?.verify_mic(mic, message) {
             Ok(verified) if verified.seq == u64::from(self.acceptor_sequence_number) => Ok(()),
-            _ => Err(KerberosError::NotGenuine { service: self.service.to_string() }),
+            _ => Err(KerberosError::NotGenuine { service: self.service() }),
         }
     }
 
@@ -105,10 +110,8 @@ impl Context {
     }
 
     fn authenticator(&self, client: &Principal) -> Vec<u8> {
-        let checksum = sequence(&[
-            field(0, integer(GSS_CHECKSUM)),
-            field(1, element(OCTET_STRING, &gss_checksum())),
-        ]);
+        let checksum =
+            sequence(&[field(0, integer(GSS_CHECKSUM)), field(1, element(OCTET_STRING, &gss_checksum()))]);
         let subkey = sequence(&[
             field(0, integer(self.subkey.enctype().into())),
             field(1, element(OCTET_STRING, self.subkey.bytes())),
@@ -128,15 +131,19 @@ impl Context {
 
     /// KRB_AP_REP.
     fn accept_reply(&mut self, message: &[u8]) -> Result<(), KerberosError> {
-        let not_genuine = || KerberosError::NotGenuine { service: self.service.to_string() };
+        let not_genuine = || KerberosError::NotGenuine { service: self.service() };
         let sealed = reply_cipher(message).ok_or(KerberosError::Malformed)?;
-        let part = self.session_key.decrypt(REPLY_USAGE, sealed).map(Zeroizing::new).map_err(|_| not_genuine())?;
+        let part =
+            self.session_key.decrypt(REPLY_USAGE, sealed).map(Zeroizing::new).map_err(|_| not_genuine())?;
         let part = ReplyPart::parse(&part).ok_or(KerberosError::Malformed)?;
         if (part.time, part.microseconds) != (&self.stamp.0, &self.stamp.1) {
             return Err(not_genuine());
         }
-        self.acceptor_subkey =
-            part.subkey.map(|(enctype, key)| Key::new(enctype, key.to_vec())).transpose().map_err(cryptography)?;
+        self.acceptor_subkey = part
+            .subkey
+            .map(|(enctype, key)| Key::new(enctype, key.to_vec()))
+            .transpose()
+            .map_err(cryptography)?;
         self.acceptor_sequence_number = part.sequence_number;
         self.is_mutual = true;
         Ok(())
@@ -144,7 +151,7 @@ impl Context {
 
     fn key(&self) -> Result<&Key, KerberosError> {
         if !self.is_mutual {
-            return Err(KerberosError::NotGenuine { service: self.service.to_string() });
+            return Err(KerberosError::NotGenuine { service: self.service() });
         }
         Ok(self.acceptor_subkey.as_ref().unwrap_or(&self.subkey))
     }

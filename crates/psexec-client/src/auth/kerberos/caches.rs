@@ -1,0 +1,176 @@
+//! Credential caches: whose tickets there are, and which of them serve.
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use krb5::ccache::same_principal;
+use krb5::{CCache, CacheName, Credentials, Krb5Conf, Principal};
+
+use super::error::KerberosError;
+
+/// A credential cache that holds the tickets of one principal.
+pub(super) struct Cache {
+    name: CacheName,
+    content: CCache,
+}
+
+impl Cache {
+    /// The default cache, or the one of the principal that is wanted.
+    pub(super) fn find(configuration: &Krb5Conf, wanted: Option<&Wanted>) -> Result<Self, KerberosError> {
+        let default = CacheName::default_name(configuration)
+            .and_then(|name| CacheName::parse_with(&name, configuration))
+            .map_err(|error| KerberosError::from_cache(error, "that KRB5CCNAME or krb5.conf names"))?;
+        let Some(wanted) = wanted else { return Self::read(&default) };
+        let mut found = Vec::new();
+        let mut failure = None;
+        for name in members(&default) {
+            match Self::read(&name) {
+                Ok(cache) if wanted.is(&cache.content.principal) => return Ok(cache),
+                Ok(cache) => found.push(cache.content.principal.to_string()),
+                // One that cannot be read does not hide the others; the default one comes first.
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        Err(match failure {
+            Some(failure) if found.is_empty() => failure,
+            _ => KerberosError::CacheOfAnother {
+                cache: default.to_string(),
+                wanted: wanted.to_string(),
+                found,
+            },
+        })
+    }
+
+    fn read(name: &CacheName) -> Result<Self, KerberosError> {
+        let failed = |error| KerberosError::from_cache(error, &name.to_string());
+        let name = name.resolved().map_err(failed)?;
+        let content = name.read().map_err(failed)?;
+        Ok(Cache { name, content })
+    }
+
+    /// Whose tickets these are.
+    pub(super) fn principal(&self) -> &Principal {
+        &self.content.principal
+    }
+
+    /// A valid ticket for the service, in whichever realm that is if none is named.
+    pub(super) fn service_ticket(&self, service: &Principal) -> Option<Credentials> {
+        let now = now();
+        let is_it = |server: &Principal| {
+            server.components == service.components
+                && (service.realm.is_empty() || server.realm.is_empty() || server.realm == service.realm)
+        };
+        let tickets = self
+            .content
+            .entries
+            .iter()
+            .filter(|entry| !entry.is_skey)
+            .filter_map(|entry| entry.credentials());
+        tickets
+            .filter(|ticket| same_principal(&ticket.client, self.principal()))
+            .filter(|ticket| is_it(&ticket.server) && !ticket.is_expired_at(now))
+            .max_by_key(|ticket| ticket.endtime)
+    }
+
+    /// A valid ticket-granting ticket.
+    pub(super) fn ticket_granting_ticket(&self) -> Result<Credentials, KerberosError> {
+        let now = now();
+        if let Some(ticket) = self.content.tgt(now) {
+            return Ok(ticket);
+        }
+        let (cache, principal) = (self.name.to_string(), self.principal().to_string());
+        let last_end = self.content.credentials().map(|ticket| ticket.endtime).max();
+        Err(match last_end {
+            Some(end) if end <= now => {
+                let since = std::time::Duration::from_secs(now.abs_diff(end));
+                KerberosError::Expired { cache, principal, since }
+            }
+            _ => KerberosError::NoTicket { cache, principal },
+        })
+    }
+
+    /// Keeps a service ticket for the next run, as far as that does no harm.
+    ///
+    /// The file is replaced as a whole, which changes its owner: one of somebody else's (`sudo` with the user's
+    /// KRB5CCNAME) is left alone, and so is a link. What a daemon keeps would be gone for a moment: it is left alone.
+    pub(super) fn keep(&self, ticket: &Credentials) {
+        let (CacheName::File(path) | CacheName::DirMember(path)) = &self.name else { return };
+        if !is_own_file(path) {
+            return;
+        }
+        // Others may have added tickets since we read it.
+        if let Ok(mut content) = self.name.read() {
+            if same_principal(&content.principal, self.principal()) {
+                content.store(ticket);
+                // Without it the next run asks the KDC again, that is all.
+                let _ = self.name.write(&content);
+            }
+        }
+    }
+}
+
+/// The principal that the user named.
+pub(super) struct Wanted {
+    name: String,
+    realm: Option<String>,
+}
+
+impl Wanted {
+    /// `user@REALM`, or `user` in the default realm, or in any if there is none.
+    pub(super) fn parse(username: &str, configuration: &Krb5Conf) -> Result<Self, KerberosError> {
+        let (name, realm) = match username.rsplit_once('@') {
+            Some((name, realm)) => (name, Some(realm)),
+            None => (username, configuration.default_realm()),
+        };
+        if name.is_empty() || name.contains(['\\', '@']) || realm.is_some_and(str::is_empty) {
+            return Err(KerberosError::NotAPrincipal { username: username.into() });
+        }
+        Ok(Wanted { name: name.into(), realm: realm.map(Into::into) })
+    }
+
+    /// Upper and lower case are alike, as they are to Windows.
+    fn is(&self, principal: &Principal) -> bool {
+        let is_alike = |a: &str, b: &str| a.to_lowercase() == b.to_lowercase();
+        is_alike(&principal.name(), &self.name)
+            && self.realm.as_deref().is_none_or(|realm| is_alike(realm, &principal.realm))
+    }
+}
+
+impl std::fmt::Display for Wanted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.realm {
+            Some(realm) => write!(f, "{}@{realm}", self.name),
+            None => f.write_str(&self.name),
+        }
+    }
+}
+
+/// The caches of a collection, the default one first.
+fn members(default: &CacheName) -> Vec<CacheName> {
+    let mut members = vec![default.clone()];
+    if let CacheName::Dir(folder) = default {
+        let files = fs::read_dir(folder).into_iter().flatten().flatten();
+        let mut names: Vec<_> = files
+            .filter(|file| file.file_name().to_string_lossy().starts_with("tkt"))
+            .map(|file| file.path())
+            .collect();
+        names.sort();
+        members.extend(names.into_iter().map(CacheName::DirMember));
+    }
+    members
+}
+
+/// A regular file that belongs to this process's user.
+fn is_own_file(path: &Path) -> bool {
+    let Ok(file) = fs::symlink_metadata(path) else { return false };
+    // The kernel gives the process's own folder the process's effective user.
+    let Ok(process) = fs::metadata("/proc/self") else { return false };
+    file.is_file() && file.uid() == process.uid()
+}
+
+/// Seconds since 1970.
+fn now() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
+}
