@@ -1,13 +1,13 @@
 //! `demo`: from nothing to a command's output.
 
 use anyhow::{Result, ensure};
-use end_to_end::lab::{ADMINISTRATOR, Lab, LabOptions};
+use end_to_end::lab::{ADMINISTRATOR, Form, Lab, LabOptions};
 
 use crate::{ansible, lab, step};
 
 pub(crate) fn run() -> Result<()> {
     ansible::install_collection()?;
-    let parts = lab::prepare()?;
+    let parts = lab::prepare(Form::Plain)?;
     let lab = step::work("start a Windows host on loopback", || {
         Lab::start_with(&parts, &LabOptions { name: "demo".into(), ..LabOptions::default() })
     })?;

@@ -4,24 +4,32 @@ use std::fs;
 
 use anyhow::Result;
 use end_to_end::folders;
-use end_to_end::lab::{self, ACCOUNTS, Lab, LabOptions, Parts};
+use end_to_end::lab::{self, ACCOUNTS, Form, Lab, LabOptions, Parts};
 
 use crate::{packages, step};
 
 /// The lab that is meant if none is named.
 pub(crate) const NAME: &str = "default";
 
+/// The lab of this name runs 32-bit programs too, and has stand-ins for accounts.
+const INTEROP: &str = "interop";
+
 pub(crate) fn up(name: &str) -> Result<()> {
-    let parts = prepare()?;
-    let options = LabOptions { name: name.into(), stays: true, ..LabOptions::default() };
+    let form = if name == INTEROP { Form::Interop } else { Form::Plain };
+    let parts = prepare(form)?;
+    let options = LabOptions { name: name.into(), form, stays: true, ..LabOptions::default() };
     print(name, &Lab::start_with(&parts, &options)?);
     Ok(())
 }
 
 /// Installs and builds what a lab is made of.
-pub(crate) fn prepare() -> Result<Parts> {
-    packages::for_lab()?;
-    step::work("build the lab's programs and its Wine prefix", Parts::prepare)
+pub(crate) fn prepare(form: Form) -> Result<Parts> {
+    packages::for_lab(form)?;
+    let title = match form {
+        Form::Plain => "build the lab's programs and its Wine prefix",
+        Form::Interop => "build the lab's programs and its chroot with Wine for 32-bit programs",
+    };
+    step::work(title, || Parts::prepare(form))
 }
 
 pub(crate) fn down(name: &str) -> Result<()> {

@@ -4,13 +4,14 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, bail};
-use end_to_end::{lab, toolchain};
+use end_to_end::lab::Form;
+use end_to_end::toolchain;
 
 use crate::step;
 
-/// What the lab needs.
-pub(crate) fn for_lab() -> Result<()> {
-    install(&[lab::debian_packages_missing(), toolchain::debian_packages_missing()].concat())
+/// What a lab of this form needs.
+pub(crate) fn for_lab(form: Form) -> Result<()> {
+    install(&[form.debian_packages_missing(), toolchain::debian_packages_missing()].concat())
 }
 
 /// What the module's build needs.

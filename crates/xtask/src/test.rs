@@ -4,12 +4,13 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, bail};
+use end_to_end::lab::Form;
 use end_to_end::toolchain;
 
 use crate::{ansible, build, lab, packages, step};
 
 pub(crate) fn run() -> Result<()> {
-    packages::for_lab()?;
+    packages::for_lab(Form::Plain)?;
     let mut report = Report::default();
     report.check("formatting", build::cargo().args(["fmt", "--all", "--check"]))?;
     ansible::install_collection()?; // builds the module, which clippy's and the tests' builds reuse
@@ -36,7 +37,7 @@ pub(crate) fn run() -> Result<()> {
     let mut units = build::cargo();
     units.args(["test", "--workspace", "--exclude", "end-to-end", "--no-fail-fast"]);
     report.tests("unit and property tests", &mut units)?;
-    lab::prepare()?;
+    lab::prepare(Form::Plain)?;
     let mut end_to_end = build::cargo();
     end_to_end.args(["test", "--package", "end-to-end", "--no-fail-fast"]);
     report.tests("end-to-end tests", &mut end_to_end)?;

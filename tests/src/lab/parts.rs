@@ -64,6 +64,10 @@ impl Form {
             Self::Plain => (Command::new(WINE), WINE),
             Self::Interop => (chroot::command(CHROOTS_WINE), CHROOTS_WINE),
         };
+        let mut overrides = "mscoree=;mshtml=;winemenubuilder.exe=".to_owned();
+        if self == Self::Interop {
+            overrides += stand_ins::OVERRIDES;
+        }
         wine.env_clear()
             .env("PATH", "/usr/lib/wine:/usr/sbin:/usr/bin:/sbin:/bin")
             .env("HOME", state)
@@ -72,7 +76,7 @@ impl Form {
             .env("WINEARCH", "win64")
             .env("WINELOADER", loader)
             .env("WINEDEBUG", std::env::var("WINEDEBUG").unwrap_or_else(|_| "-all".into()))
-            .env("WINEDLLOVERRIDES", "mscoree=;mshtml=;winemenubuilder.exe=")
+            .env("WINEDLLOVERRIDES", overrides)
             .env(MARK, state)
             .current_dir(state);
         wine

@@ -19,6 +19,9 @@ const ARCHITECTURES: [(&str, &str); 2] = [("x86_64", "system32"), ("i686", "sysw
 /// Stand-ins that are programs, each built of a source of the same name.
 const PROGRAMS: [&str; 2] = ["whoami", "powershell"];
 
+/// What Wine has to be told, so that it takes them for its own.
+pub(super) const OVERRIDES: &str = ";whoami.exe,powershell.exe=n;wtsapi32=n,b";
+
 /// Builds what is missing or out of date.
 pub(super) fn build() -> Result<()> {
     for (architecture, _) in ARCHITECTURES {
