@@ -87,6 +87,6 @@ fn set_options(stream: &TcpStream) -> io::Result<()> {
 }
 
 /// Silence after which TCP itself asks for a sign of life.
-const KEEPALIVE: Duration = Duration::from_secs(20);
+const KEEPALIVE: Duration = Duration::from_secs(15);
 /// Time that sent bytes may stay unacknowledged before TCP gives up.
-const UNACKNOWLEDGED: Duration = Duration::from_secs(45);
+const UNACKNOWLEDGED: Duration = Duration::from_secs(30);

@@ -13,7 +13,7 @@ use crate::error::{ErrorKind, NtStatus};
 use crate::smb::{Answer, FileHandle, Request, Session, expect, read_data};
 
 /// Bytes that one read of standard output asks for: what a pipe holds at most, as our service makes it.
-const READ_LENGTH: u32 = 256 * 1024;
+const READ_LENGTH: u32 = 512 * 1024;
 /// Bytes of standard input that one write carries.
 const WRITE_LENGTH: u32 = 256 * 1024;
 /// A message of the main pipe; only a long error text comes near.

@@ -366,7 +366,7 @@ async fn remove_after_loss(
         session.channel.log_off().await;
         Ok::<_, Failure>(all)
     };
-    match within_failure(connection.timeout, removed).await {
+    match within_failure(connection.timeout.min(RECONNECT), removed).await {
         Ok(warnings) => warnings,
         Err((step, kind)) => vec![format!(
             "The connection was lost, and connecting again to clean up failed ({step}: {kind}). The process may still \
@@ -507,5 +507,7 @@ const MAX_TRIES: u32 = 3;
 const OPEN_PIPE: Duration = Duration::from_secs(30);
 /// How often the service manager is asked meanwhile whether the service still runs.
 const ASK_SERVICE: Duration = Duration::from_secs(1);
+/// Bound of the connection that only cleans up: together with the silence before it less than a minute.
+const RECONNECT: Duration = Duration::from_secs(25);
 /// How long output may pause after the end of the process before it is given up.
 const OUTPUT_PAUSE: Duration = Duration::from_secs(5);

@@ -32,9 +32,9 @@ pub(crate) const HEADER: usize = Header::STRUCT_SIZE;
 /// Credits we ask the server for: enough for an upload beside a handful of open requests.
 const WANTED_CREDITS: u32 = 256;
 /// A host that has sent nothing for this long while we wait is asked for an ECHO.
-const PROBE_AFTER: Duration = Duration::from_secs(15);
+const PROBE_AFTER: Duration = Duration::from_secs(10);
 /// A host that has sent nothing for this long, in spite of the ECHO, is given up.
-const GIVE_UP_AFTER: Duration = Duration::from_secs(45);
+const GIVE_UP_AFTER: Duration = Duration::from_secs(30);
 
 /// A connection to a host. Dropping it closes the socket.
 pub(crate) struct Channel {
