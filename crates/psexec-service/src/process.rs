@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
+use std::path::Path;
 use std::ptr::{null, null_mut};
 use std::rc::Rc;
 
@@ -12,7 +13,7 @@ use windows_sys::Win32::System::JobObjects::{
     JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE, JOBOBJECT_EXTENDED_LIMIT_INFORMATION,
     JobObjectExtendedLimitInformation, SetInformationJobObject, TerminateJobObject,
 };
-use windows_sys::Win32::System::SystemInformation::GetSystemDirectoryW;
+use windows_sys::Win32::System::SystemInformation::{GetSystemDirectoryW, GetSystemWow64DirectoryW};
 use windows_sys::Win32::System::Threading::{
     CREATE_NEW_CONSOLE, CREATE_NO_WINDOW, CREATE_SUSPENDED, CREATE_UNICODE_ENVIRONMENT, CreateProcessAsUserW,
     DeleteProcThreadAttributeList, EXTENDED_STARTUPINFO_PRESENT, GetExitCodeProcess, GetProcessAffinityMask,
@@ -22,7 +23,7 @@ use windows_sys::Win32::System::Threading::{
 };
 use windows_sys::Win32::UI::WindowsAndMessaging::{SW_HIDE, SW_SHOW};
 
-use crate::command_line::{affinity_mask, command_line};
+use crate::command_line::{affinity_mask, command_line, redirected};
 use crate::failure::Failure;
 use crate::pipe::{Pipe, open_nul};
 use crate::profile::{Environment, Profile};
@@ -202,9 +203,6 @@ impl Job {
 }
 
 /// Creates the process, suspended.
-///
-/// There is nothing to do for 32-bit programs: this service has 64 bits, so it sees `System32` as it is, which is what
-/// [`Settings::disable_file_redirection`] asks of PAExec's 32-bit service.
 fn create(
     settings: &Settings,
     token: &Token,
@@ -213,9 +211,10 @@ fn create(
 ) -> Result<Created, Failure> {
     let text = command_line(&settings.executable, &settings.arguments);
     let directory = match settings.working_directory.as_str() {
-        "" => system_directory().or_failure(|| "Failed to get the system's directory.".to_owned())?,
+        "" => wide(&system_directory().or_failure(|| "Failed to get the system's directory.".to_owned())?),
         directory => wide(directory),
     };
+    let application = application(settings);
     let mut desktop = if settings.show_ui_on_win_logon {
         Some(wide("winsta0\\Winlogon"))
     } else if settings.interactive {
@@ -244,12 +243,13 @@ fn create(
     let mut information = PROCESS_INFORMATION::default();
     let mut mutable_text = wide(&text);
     let privileges = Privileges::enable(&[ASSIGN_PRIMARY_TOKEN, INCREASE_QUOTA]).or_failure(step)?;
-    // SAFETY: the token is open; the command line is a buffer that Windows may write to; environment block (Unicode,
-    // as the flags say), directory, desktop and attribute list live through the call; the result goes to a variable.
+    // SAFETY: the token is open; the command line is a buffer that Windows may write to; application, environment block
+    // (Unicode, as the flags say), directory, desktop and attribute list live through the call; the result goes to a
+    // variable.
     let created = check(unsafe {
         CreateProcessAsUserW(
             token.as_raw_handle(),
-            null(),
+            application.as_ref().map_or(null(), |path| path.as_ptr()),
             mutable_text.as_mut_ptr(),
             null(),
             null(),
@@ -298,16 +298,36 @@ fn resume(thread: &OwnedHandle) -> Result<(), Failure> {
     result.or_failure(|| "Failed to resume the process.".to_owned())
 }
 
-/// `C:\Windows\System32`, terminated: where PAExec's processes start, as it is where services do.
-fn system_directory() -> io::Result<Vec<u16>> {
-    let mut buffer = vec![0u16; 261];
-    // SAFETY: the buffer is as long as said.
-    let length = unsafe { GetSystemDirectoryW(buffer.as_mut_ptr(), buffer.len() as u32) } as usize;
-    if length == 0 {
-        return Err(io::Error::last_os_error());
+/// What to start in place of what the command line names. PAExec's service has 32 bits, so that Windows redirects it to
+/// programs of 32 bits unless [`Settings::disable_file_redirection`] is set; this one has 64 and finds them by itself.
+fn application(settings: &Settings) -> Option<Vec<u16>> {
+    if settings.disable_file_redirection {
+        return None;
     }
-    buffer.truncate(length + 1);
-    Ok(buffer)
+    let (system, system_of_32_bit) = (system_directory().ok()?, system_directory_of_32_bit().ok()?);
+    let path = redirected(&settings.executable, &system, &system_of_32_bit)?;
+    Path::new(&path).is_file().then(|| wide(&path))
+}
+
+/// `C:\Windows\System32`: where PAExec's processes start, as it is where services do.
+fn system_directory() -> io::Result<String> {
+    // SAFETY: the buffer is as long as said.
+    directory(|buffer, length| unsafe { GetSystemDirectoryW(buffer, length) })
+}
+
+/// `C:\Windows\SysWOW64`; an error where there are no 32-bit programs.
+fn system_directory_of_32_bit() -> io::Result<String> {
+    // SAFETY: the buffer is as long as said.
+    directory(|buffer, length| unsafe { GetSystemWow64DirectoryW(buffer, length) })
+}
+
+fn directory(get: impl FnOnce(*mut u16, u32) -> u32) -> io::Result<String> {
+    let mut buffer = [0u16; 261];
+    let length = get(buffer.as_mut_ptr(), buffer.len() as u32) as usize;
+    match buffer.get(..length) {
+        Some(path) if length > 0 => Ok(String::from_utf16_lossy(path)),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// Attributes of a new process that let it inherit certain handles, and none else.
