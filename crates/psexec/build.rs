@@ -78,7 +78,12 @@ fn build_service(workspace: &Path) -> Result<PathBuf, Box<dyn Error>> {
         .args(["build", "--release", "--locked", "--package", "psexec-service", "--target", TARGET])
         .arg("--target-dir")
         .arg(&target_dir)
-        .env("CARGO_ENCODED_RUSTFLAGS", rustc_flags(workspace, &compiler).join("\u{1f}"))
+        // The same file comes out wherever and whenever it is built. To remap paths would spoil that, as flags go into
+        // the hashes by which functions are ordered; and the file has no path of the build machine.
+        .env(
+            "CARGO_ENCODED_RUSTFLAGS",
+            format!("-Clinker={LINKER}\u{1f}-Clink-arg=-Wl,--no-insert-timestamp"),
+        )
         // The workspace's release profile is the module's; this is the service's.
         .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "z")
         .env("CARGO_PROFILE_RELEASE_LTO", "true")
@@ -156,27 +161,6 @@ fn clear_inherited_settings(cargo: &mut Command) {
             cargo.env_remove(&name);
         }
     }
-}
-
-/// Flags that make the file the same wherever and whenever it is built.
-fn rustc_flags(workspace: &Path, compiler: &Compiler) -> Vec<String> {
-    let mut flags = vec![
-        format!("-Clinker={LINKER}"),
-        "-Clink-arg=-Wl,--no-insert-timestamp".to_owned(),
-        format!("--remap-path-prefix={}=/workspace", workspace.display()),
-    ];
-    let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| {
-        let home = env::var_os("HOME")?;
-        Some(Path::new(&home).join(".cargo"))
-    });
-    if let Some(cargo_home) = cargo_home {
-        flags.push(format!("--remap-path-prefix={}=/cargo", cargo_home.display()));
-    }
-    if let Compiler::Debian = compiler {
-        // Debian's folder bears the compiler's version, which is in the file anyway.
-        flags.push("--remap-path-prefix=/usr/lib/rustlib/src/rust=/rust".to_owned());
-    }
-    flags
 }
 
 /// Puts the file in place in one step: builds that run side by side share `target/service`.
