@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, bail};
+use end_to_end::kdc;
 use end_to_end::lab::Form;
 use end_to_end::toolchain;
 
@@ -12,6 +13,11 @@ use crate::step;
 /// What a lab of this form needs.
 pub(crate) fn for_lab(form: Form) -> Result<()> {
     install(&[form.debian_packages_missing(), toolchain::debian_packages_missing()].concat())
+}
+
+/// What the tests of Kerberos need.
+pub(crate) fn for_kerberos() -> Result<()> {
+    install(&kdc::debian_packages_missing())
 }
 
 /// What the module's build needs.

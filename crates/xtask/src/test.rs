@@ -11,6 +11,7 @@ use crate::{ansible, build, lab, packages, step};
 
 pub(crate) fn run() -> Result<()> {
     packages::for_lab(Form::Plain)?;
+    packages::for_kerberos()?;
     let mut report = Report::default();
     report.check("formatting", build::cargo().args(["fmt", "--all", "--check"]))?;
     ansible::install_collection()?; // builds the module, which clippy's and the tests' builds reuse

@@ -7,6 +7,7 @@
 mod caches;
 mod context;
 mod error;
+mod kcm;
 
 use std::net::IpAddr;
 use std::time::Duration;

@@ -117,7 +117,10 @@ impl Authenticator {
         match (&self.mechanism, error) {
             (
                 Mechanism::Kerberos(context),
-                ErrorKind::Status { status: status @ NtStatus::LOGON_FAILURE, .. },
+                ErrorKind::Status {
+                    status: status @ (NtStatus::LOGON_FAILURE | NtStatus::ACCESS_DENIED),
+                    ..
+                },
             ) => KerberosError::from_status(status, context.service()).into(),
             (_, error) => error,
         }

@@ -1,13 +1,15 @@
 //! Credential caches: whose tickets there are, and which of them serve.
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use krb5::ccache::same_principal;
 use krb5::{CCache, CacheName, Credentials, Krb5Conf, Principal};
 
 use super::error::KerberosError;
+use super::kcm;
 
 /// A credential cache that holds the tickets of one principal.
 pub(super) struct Cache {
@@ -22,12 +24,14 @@ impl Cache {
             .and_then(|name| CacheName::parse_with(&name, configuration))
             .map_err(|error| KerberosError::from_cache(error, "that KRB5CCNAME or krb5.conf names"))?;
         let Some(wanted) = wanted else { return Self::read(&default) };
-        let mut found = Vec::new();
+        let mut found = BTreeSet::new();
         let mut failure = None;
         for name in members(&default) {
             match Self::read(&name) {
                 Ok(cache) if wanted.is(&cache.content.principal) => return Ok(cache),
-                Ok(cache) => found.push(cache.content.principal.to_string()),
+                Ok(cache) => {
+                    found.insert(cache.content.principal.to_string());
+                }
                 // One that cannot be read does not hide the others; the default one comes first.
                 Err(error) => failure = failure.or(Some(error)),
             }
@@ -37,7 +41,7 @@ impl Cache {
             _ => KerberosError::CacheOfAnother {
                 cache: default.to_string(),
                 wanted: wanted.to_string(),
-                found,
+                found: found.into_iter().collect(),
             },
         })
     }
@@ -149,16 +153,27 @@ impl std::fmt::Display for Wanted {
 /// The caches of a collection, the default one first.
 fn members(default: &CacheName) -> Vec<CacheName> {
     let mut members = vec![default.clone()];
-    if let CacheName::Dir(folder) = default {
-        let files = fs::read_dir(folder).into_iter().flatten().flatten();
-        let mut names: Vec<_> = files
-            .filter(|file| file.file_name().to_string_lossy().starts_with("tkt"))
-            .map(|file| file.path())
-            .collect();
-        names.sort();
-        members.extend(names.into_iter().map(CacheName::DirMember));
+    match default {
+        CacheName::Dir(folder) => members.extend(files(folder).into_iter().map(CacheName::DirMember)),
+        CacheName::Kcm { name, socket: Some(path) } if name.is_empty() => {
+            // A daemon that cannot list has at least the default one.
+            let names = kcm::list(path).unwrap_or_default();
+            members.extend(names.into_iter().map(|name| CacheName::Kcm { name, socket: Some(path.clone()) }));
+        }
+        _ => {}
     }
     members
+}
+
+/// The caches in a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut caches: Vec<_> = entries
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with("tkt"))
+        .map(|entry| entry.path())
+        .collect();
+    caches.sort();
+    caches
 }
 
 /// A regular file that belongs to this process's user.

@@ -206,7 +206,7 @@ pub enum KerberosError {
     /// The host does not take the ticket.
     #[error(
         "the host does not accept the Kerberos ticket for {service} ({reason}): check that the name belongs to this \
-         host, that the host's own account in the domain is in order, and the clocks of both"
+         host, that the principal has an account there, that the host is still a member of its domain, and the clocks"
     )]
     Refused {
         /// Service principal of the ticket.

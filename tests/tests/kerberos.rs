@@ -1,0 +1,509 @@
+//! Kerberos: tickets from every kind of cache and for a password, and what a user is told where there are none.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use end_to_end::host::Host;
+use end_to_end::kdc::{Kdc, OTHER_REALM, PASSWORD, REALM};
+use end_to_end::lab::{Lab, LabOptions, UNICODE_ADMINISTRATOR};
+use end_to_end::module::{Outcome, Task, outcome};
+use end_to_end::server::{SilentServer, refused_port};
+use serde_json::{Value, json};
+
+const AUTHENTICATION: &str = "Failed to authenticate over SMB: ";
+
+/// A host that is a service of a realm.
+struct Member {
+    kdc: Kdc,
+    host: Host,
+}
+
+/// Runs a test with the KDC and the host, alone, and looks whether it has left anything on the host.
+#[track_caller]
+fn in_realm(test: impl FnOnce(&Member)) {
+    static MEMBER: OnceLock<Mutex<Member>> = OnceLock::new();
+
+    let member = MEMBER.get_or_init(|| {
+        let kdc = Kdc::start().expect("a KDC");
+        let options = LabOptions { smb_conf: kdc.smb_conf(), ..LabOptions::default() };
+        Mutex::new(Member { kdc, host: Host::from(Lab::start(&options).expect("a lab")) })
+    });
+    let member = member.lock().unwrap_or_else(PoisonError::into_inner);
+    let before = member.host.snapshot().expect("a look at the host before the test");
+    test(&member);
+    member.host.assert_clean(&before).expect("a clean host after the test");
+}
+
+/// A run of the module as a user's environment would have it.
+struct Run<'a> {
+    member: &'a Member,
+    options: Value,
+    configuration: String,
+    cache: Option<String>,
+    wrapper: Vec<String>,
+}
+
+impl<'a> Run<'a> {
+    /// To `localhost`, without user name and password, and with a cache that does not exist.
+    fn new(member: &'a Member) -> Self {
+        let configuration = member.kdc.configuration(&[]).expect("a krb5.conf");
+        let options = json!({
+            "hostname": "localhost",
+            "connection_username": null,
+            "connection_password": null,
+            "_ansible_verbosity": 3,
+        });
+        let cache = Some(format!("FILE:{}", member.kdc.fresh_path().display()));
+        Run {
+            member,
+            options,
+            configuration: configuration.display().to_string(),
+            cache,
+            wrapper: Vec::new(),
+        }
+    }
+
+    fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.options[name] = value.into();
+        self
+    }
+
+    fn user(self, username: &str) -> Self {
+        self.with("connection_username", username)
+    }
+
+    fn password(self, password: &str) -> Self {
+        self.with("connection_password", password)
+    }
+
+    fn cache(mut self, cache: &str) -> Self {
+        self.cache = Some(cache.into());
+        self
+    }
+
+    fn configuration(mut self, path: &Path) -> Self {
+        self.configuration = path.display().to_string();
+        self
+    }
+
+    /// Further lines of krb5.conf's `[libdefaults]`.
+    fn defaults(self, lines: &[&str]) -> Self {
+        let path = self.member.kdc.configuration(lines).expect("a krb5.conf");
+        self.configuration(&path)
+    }
+
+    /// A program that starts the module, with its arguments.
+    fn under(mut self, wrapper: &[&str]) -> Self {
+        self.wrapper = wrapper.iter().map(ToString::to_string).collect();
+        self
+    }
+
+    #[track_caller]
+    fn run(&self) -> Outcome {
+        let host = &self.member.host;
+        let options = host.options(&host.probe_options("exit 0", &self.options));
+        let task = Task::new(&options).expect("a task");
+        let module = task.command().expect("a command");
+        let mut words = self.wrapper.iter().map(Into::into).collect::<Vec<_>>();
+        words.push(module.get_program().to_owned());
+        words.extend(module.get_args().map(ToOwned::to_owned));
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).stdin(Stdio::null()).env("KRB5_CONFIG", &self.configuration);
+        match &self.cache {
+            Some(cache) => command.env("KRB5CCNAME", cache),
+            None => command.env_remove("KRB5CCNAME"),
+        };
+        let started = Instant::now();
+        let output = command.output().expect("the module starts");
+        outcome(&output, started.elapsed()).expect("the module answers")
+    }
+
+    /// Fails the test unless the process ran, on a connection of this mechanism.
+    #[track_caller]
+    fn assert_runs_with(&self, mechanism: &str) {
+        let outcome = self.run();
+        outcome.assert_ran(0);
+        let trace = outcome.result["trace"].to_string();
+        assert!(trace.contains(&format!("authenticated with {mechanism} ")), "{trace}");
+    }
+
+    /// Fails the test unless the module is refused, for a reason with these words in it.
+    #[track_caller]
+    fn assert_told(&self, words: &[&str]) {
+        let outcome = self.run();
+        let message = outcome.assert_failed();
+        assert!(message.starts_with(AUTHENTICATION), "{message}");
+        for word in words {
+            assert!(message.contains(word), "no {word:?} in: {message}");
+        }
+        assert!(!outcome.has("changed"), "{:?}", outcome.result);
+    }
+}
+
+/// A cache of a file with a ticket-granting ticket of the principal.
+#[track_caller]
+fn cache_of(member: &Member, principal: &str, options: &[&str]) -> String {
+    let cache = format!("FILE:{}", member.kdc.fresh_path().display());
+    member.kdc.kinit(principal, &cache, options).expect("a ticket");
+    cache
+}
+
+fn administrator() -> String {
+    format!("Administrator@{REALM}")
+}
+
+#[test]
+fn the_default_principal_of_a_cache_connects() {
+    in_realm(|member| {
+        let cache = cache_of(member, &administrator(), &[]);
+        Run::new(member).cache(&cache).assert_runs_with("Kerberos");
+        let list = member.kdc.klist(&cache).expect("klist");
+        assert!(list.contains(&format!("cifs/localhost@{REALM}")), "the service ticket is not kept: {list}");
+        Run::new(member).cache(&cache).assert_runs_with("Kerberos");
+    });
+}
+
+#[test]
+fn a_named_principal_connects() {
+    in_realm(|member| {
+        let cache = cache_of(member, &administrator(), &[]);
+        for name in [administrator(), administrator().to_lowercase(), "Administrator".into()] {
+            Run::new(member).cache(&cache).user(&name).assert_runs_with("Kerberos");
+        }
+    });
+}
+
+#[test]
+fn a_connection_that_is_not_encrypted_is_signed() {
+    in_realm(|member| {
+        let cache = cache_of(member, &administrator(), &[]);
+        Run::new(member).cache(&cache).with("encrypt", false).assert_runs_with("Kerberos");
+    });
+}
+
+#[test]
+fn a_named_principal_is_found_in_a_collection() {
+    in_realm(|member| {
+        let folder = member.kdc.fresh_path();
+        fs::create_dir(&folder).expect("a folder");
+        let member_of = |name: &str| format!("DIR::{}/{name}", folder.display());
+        member.kdc.kinit("aes128", &member_of("tktfirst"), &[]).expect("a ticket");
+        member.kdc.kinit(&administrator(), &member_of("tktsecond"), &[]).expect("a ticket");
+        let collection = format!("DIR:{}", folder.display());
+        let run = |user: &str| Run::new(member).cache(&collection).user(user);
+        fs::write(folder.join("primary"), "tktfirst\n").expect("a file");
+        run(&administrator()).assert_runs_with("Kerberos");
+        run("nobody").assert_told(&["none of nobody@LAB.TEST", "aes128@LAB.TEST", "kinit"]);
+        fs::write(folder.join("primary"), "tktsecond\n").expect("a file");
+        Run::new(member).cache(&collection).assert_runs_with("Kerberos");
+    });
+}
+
+#[test]
+fn krb5_conf_names_the_default_cache() {
+    in_realm(|member| {
+        let path = member.kdc.fresh_path();
+        let line = format!("default_ccache_name = FILE:{}-%{{uid}}", path.display());
+        let cache = format!("FILE:{}-0", path.display());
+        member.kdc.kinit(&administrator(), &cache, &[]).expect("a ticket");
+        let mut run = Run::new(member).defaults(&[&line]);
+        run.cache = None;
+        run.assert_runs_with("Kerberos");
+    });
+}
+
+#[test]
+fn a_daemon_may_keep_the_caches() {
+    in_realm(|member| {
+        let Some(daemon) = KcmDaemon::start() else {
+            return println!("left out: Debian's package heimdal-kcm is not installed");
+        };
+        let namespace = daemon.namespace();
+        let namespace: Vec<_> = namespace.iter().map(String::as_str).collect();
+        let run = || Run::new(member).cache("KCM:").under(&namespace);
+        run().assert_told(&["KCM:", "kinit"]);
+        for principal in ["aes128", "Administrator"] {
+            let mut kinit = Command::new(namespace[0]);
+            kinit.args(&namespace[1..]).args(["/usr/bin/kinit", principal]).env("KRB5CCNAME", "KCM:");
+            kinit.env("KRB5_CONFIG", member.kdc.configuration(&[]).expect("a krb5.conf"));
+            let mut kinit = kinit.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("kinit");
+            let mut stdin = kinit.stdin.take().expect("standard input");
+            writeln!(stdin, "{PASSWORD}").expect("kinit reads");
+            drop(stdin);
+            assert!(kinit.wait().expect("kinit").success());
+        }
+        run().assert_runs_with("Kerberos");
+        run().user("Administrator").assert_runs_with("Kerberos");
+        run().user("aes128").assert_told(&["does not accept the Kerberos ticket"]);
+        run().user("nobody").assert_told(&[
+            "none of nobody@LAB.TEST",
+            "aes128@LAB.TEST",
+            "Administrator@LAB.TEST",
+        ]);
+    });
+}
+
+/// Heimdal's KCM daemon. Its socket has a fixed name: it gets a `/run` of its own.
+struct KcmDaemon(Child);
+
+impl KcmDaemon {
+    const PROGRAM: &str = "/usr/sbin/kcm";
+    const SOCKET: &str = "run/.heim_org.h5l.kcm-socket";
+
+    /// `None` if the program is not installed.
+    fn start() -> Option<Self> {
+        Path::new(Self::PROGRAM).exists().then_some(())?;
+        let mut kcm = Command::new("unshare");
+        kcm.args(["--mount", "sh", "-c", r#"mount -t tmpfs kcm /run && exec "$0""#, Self::PROGRAM]);
+        let daemon = Self(kcm.stdin(Stdio::null()).spawn().expect("unshare starts"));
+        let socket = format!("/proc/{}/root/{}", daemon.0.id(), Self::SOCKET);
+        let started = Instant::now();
+        while !Path::new(&socket).exists() {
+            assert!(started.elapsed() < Duration::from_secs(10), "kcm is not ready");
+            thread::sleep(Duration::from_millis(10));
+        }
+        Some(daemon)
+    }
+
+    /// The command that starts programs where the daemon's socket is.
+    fn namespace(&self) -> [String; 4] {
+        ["nsenter".into(), "--mount".into(), "--target".into(), self.0.id().to_string()]
+    }
+}
+
+impl Drop for KcmDaemon {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_password_gets_a_ticket() {
+    in_realm(|member| {
+        for name in [administrator(), format!("Administrator@{}", REALM.to_lowercase())] {
+            Run::new(member).user(&name).password(PASSWORD).assert_runs_with("Kerberos");
+        }
+        let account = UNICODE_ADMINISTRATOR;
+        let name = format!("{}@{REALM}", account.name);
+        Run::new(member).user(&name).password(account.password).assert_runs_with("Kerberos");
+    });
+}
+
+#[test]
+fn a_refusal_of_the_kdc_stands() {
+    in_realm(|member| {
+        let told = |name: &str, password: &str, words: &[&str]| {
+            Run::new(member).user(&format!("{name}@{REALM}")).password(password).assert_told(words);
+        };
+        told("Administrator", "not-it", &["the password of Administrator@LAB.TEST is wrong"]);
+        told("aes128", "not-it", &["the password of aes128@LAB.TEST is wrong"]);
+        told("nobody", PASSWORD, &["does not know the principal nobody@LAB.TEST"]);
+        told("locked", PASSWORD, &["locked@LAB.TEST is disabled, locked or expired"]);
+        told("expired", PASSWORD, &["the password of expired@LAB.TEST has expired", "kpasswd"]);
+    });
+}
+
+#[test]
+fn names_with_a_domain_and_bare_ones_are_for_ntlm() {
+    in_realm(|member| {
+        for name in [r"WORKGROUP\Administrator", r".\Administrator", "Administrator"] {
+            Run::new(member).user(name).password(PASSWORD).assert_runs_with("NTLMv2");
+        }
+    });
+}
+
+#[test]
+fn every_encryption_type_that_is_permitted_serves() {
+    in_realm(|member| {
+        for (enctype, lines) in [
+            ("aes128-cts-hmac-sha1-96", ["permitted_enctypes = aes128-cts"]),
+            ("aes256-cts-hmac-sha1-96", ["permitted_enctypes = aes256-cts"]),
+        ] {
+            let cache = cache_of(member, &administrator(), &[]);
+            Run::new(member).cache(&cache).defaults(&lines).assert_runs_with("Kerberos");
+            let list = member.kdc.klist(&cache).expect("klist");
+            let service = list.split("cifs/localhost").nth(1).unwrap_or_default().to_owned();
+            assert!(service.contains(&format!("(skey, tkt): {enctype}")), "{list}");
+            let run = Run::new(member).user(&administrator()).password(PASSWORD).defaults(&lines);
+            run.assert_runs_with("Kerberos");
+        }
+    });
+}
+
+#[test]
+fn a_user_of_another_realm_connects() {
+    in_realm(|member| {
+        let name = format!("Administrator@{OTHER_REALM}");
+        let placed = member.kdc.configuration(&[]).expect("a krb5.conf");
+        let referred = member.kdc.configuration_without_place(&[]).expect("a krb5.conf");
+        for configuration in [placed, referred] {
+            let run = || Run::new(member).configuration(&configuration);
+            run().user(&name).password(PASSWORD).assert_runs_with("Kerberos");
+            let cache = cache_of(member, &name, &[]);
+            run().cache(&cache).assert_runs_with("Kerberos");
+            run().cache(&cache).assert_runs_with("Kerberos");
+        }
+    });
+}
+
+#[test]
+fn a_cache_that_is_of_no_use_is_explained() {
+    in_realm(|member| {
+        let run = || Run::new(member);
+        run().assert_told(&["does not exist", "kinit", "KRB5CCNAME"]);
+        run().cache("KEYRING:persistent:0").assert_told(&["KEYRING", "KRB5CCNAME"]);
+        run().cache("KCM:").defaults(&["kcm_socket = /nonexistent"]).assert_told(&["KCM", "/nonexistent"]);
+
+        let spoilt = member.kdc.fresh_path();
+        fs::write(&spoilt, "not a cache").expect("a file");
+        run().cache(&format!("FILE:{}", spoilt.display())).assert_told(&["damaged", "kinit"]);
+
+        let cache = cache_of(member, "aes128", &[]);
+        let run = || Run::new(member).cache(&cache);
+        run()
+            .user(&administrator())
+            .assert_told(&["tickets of aes128@LAB.TEST", "none of Administrator@LAB.TEST"]);
+        run().user(r"DOMAIN\Administrator").assert_told(&[r"DOMAIN\Administrator", "user@REALM"]);
+        run().assert_told(&["does not accept the Kerberos ticket", "cifs/localhost"]);
+
+        let short = cache_of(member, &administrator(), &["-l", "1s"]);
+        thread::sleep(Duration::from_secs(2));
+        Run::new(member).cache(&short).assert_told(&["Administrator@LAB.TEST", "expired", "kinit"]);
+    });
+}
+
+#[test]
+fn a_truncated_cache_is_explained_or_serves() {
+    in_realm(|member| {
+        let cache = cache_of(member, &administrator(), &[]);
+        let whole = fs::read(cache.trim_start_matches("FILE:")).expect("a cache");
+        let cut = member.kdc.fresh_path();
+        for length in (0..whole.len()).step_by(whole.len() / 8) {
+            fs::write(&cut, &whole[..length]).expect("a file");
+            let outcome = Run::new(member).cache(&format!("FILE:{}", cut.display())).run();
+            let message = outcome.assert_failed();
+            assert!(message.contains("kinit"), "cut to {length}: {message}");
+        }
+    });
+}
+
+#[test]
+fn a_cache_of_somebody_else_is_explained() {
+    in_realm(|member| {
+        let cache = cache_of(member, &administrator(), &[]);
+        let run = Run::new(member).cache(&cache).under(&["setpriv", "--reuid=65534", "--clear-groups"]);
+        run.assert_told(&["cannot be read", "owns"]);
+    });
+}
+
+#[test]
+fn a_cache_of_another_owner_is_left_as_it_is() {
+    in_realm(|member| {
+        let cache = cache_of(member, &administrator(), &[]);
+        let path = cache.trim_start_matches("FILE:").to_owned();
+        std::os::unix::fs::chown(&path, Some(65534), None).expect("chown");
+        let before = fs::read(&path).expect("a cache");
+        Run::new(member).cache(&cache).assert_runs_with("Kerberos");
+        assert!(fs::read(&path).expect("a cache") == before, "the cache was changed");
+    });
+}
+
+#[test]
+fn a_cached_service_ticket_needs_no_kdc() {
+    in_realm(|member| {
+        let port = refused_port().expect("a port");
+        let away = member.kdc.configuration_with_kdc(&[], &format!("127.0.0.1:{port}")).expect("a krb5.conf");
+        let cache = cache_of(member, &administrator(), &[]);
+        let run = || Run::new(member).configuration(&away).cache(&cache);
+        run().assert_told(&["no Kerberos KDC of the realm LAB.TEST answers", "88"]);
+        member.kdc.kvno("cifs/localhost", &cache, &[]).expect("a service ticket");
+        run().assert_runs_with("Kerberos");
+    });
+}
+
+#[test]
+fn without_a_kdc_a_password_does_for_ntlm() {
+    in_realm(|member| {
+        let port = refused_port().expect("a port");
+        let away = member.kdc.configuration_with_kdc(&[], &format!("127.0.0.1:{port}")).expect("a krb5.conf");
+        let run = || Run::new(member).configuration(&away).password(PASSWORD);
+        run().user(&administrator()).assert_runs_with("NTLMv2");
+        run().user("Administrator@UNKNOWN.TEST").assert_told(&["STATUS_LOGON_FAILURE"]);
+    });
+}
+
+#[test]
+fn a_silent_kdc_is_given_up_in_time() {
+    in_realm(|member| {
+        let silent = SilentServer::start().expect("a server");
+        let address = format!("127.0.0.1:{}", silent.port().expect("a port"));
+        let configuration = member.kdc.configuration_with_kdc(&[], &address).expect("a krb5.conf");
+        let cache = cache_of(member, &administrator(), &[]);
+        let run = || Run::new(member).configuration(&configuration).with("connection_timeout", 3);
+        let outcome = run().cache(&cache).run();
+        assert!(outcome.assert_failed().contains("no answer within 3 seconds"), "{:?}", outcome.result);
+        assert!(outcome.elapsed < Duration::from_secs(6), "{:?}", outcome.elapsed);
+        run().user(&administrator()).password(PASSWORD).assert_runs_with("NTLMv2");
+    });
+}
+
+#[test]
+fn clocks_that_differ_are_told() {
+    const FAKETIME: &str = "/usr/bin/faketime";
+
+    in_realm(|member| {
+        if !Path::new(FAKETIME).exists() {
+            return println!("left out: Debian's package faketime is not installed");
+        }
+        let run = || Run::new(member).under(&[FAKETIME, "-f", "+20m"]);
+        let words = ["clock", "NTP"];
+        run().user(&administrator()).password(PASSWORD).assert_told(&words);
+        let cache = cache_of(member, &administrator(), &[]);
+        run().cache(&cache).assert_told(&words);
+        member.kdc.kvno("cifs/localhost", &cache, &[]).expect("a service ticket");
+        run().cache(&cache).assert_told(&["clock"]);
+    });
+}
+
+#[test]
+fn an_address_has_no_ticket() {
+    in_realm(|member| {
+        let run = || Run::new(member).with("hostname", "127.0.0.1");
+        let cache = cache_of(member, &administrator(), &[]);
+        run().cache(&cache).assert_told(&["knows hosts by their names", "127.0.0.1", "NTLM"]);
+        run().user(&administrator()).password(PASSWORD).assert_runs_with("NTLMv2");
+    });
+}
+
+#[test]
+fn krb5_conf_says_how_names_are_completed() {
+    in_realm(|member| {
+        // The resolver knows this short form of an address, the KDC does not.
+        let run = || Run::new(member).with("hostname", "127.1");
+        let cache = cache_of(member, &administrator(), &[]);
+        run().cache(&cache).assert_told(&["the KDC has no service cifs/127.1", "rdns"]);
+        run().user(&administrator()).password(PASSWORD).assert_runs_with("NTLMv2");
+        for setting in ["dns_canonicalize_hostname = true", "dns_canonicalize_hostname = fallback"] {
+            run().cache(&cache).defaults(&[setting, "rdns = true"]).assert_runs_with("Kerberos");
+        }
+    });
+}
+
+#[test]
+fn a_host_outside_of_a_realm_takes_ntlm() {
+    in_realm(|member| {
+        let smb_conf =
+            member.kdc.smb_conf().into_iter().filter(|line| line.starts_with("username map")).collect();
+        let host = Host::from(Lab::start(&LabOptions { smb_conf, ..LabOptions::default() }).expect("a lab"));
+        let cache = cache_of(member, &administrator(), &[]);
+        let run = || Run::new(member).with("port", host.port());
+        run().cache(&cache).assert_told(&["does not offer Kerberos"]);
+        run().user(&administrator()).password(PASSWORD).assert_runs_with("NTLMv2");
+    });
+}
