@@ -78,12 +78,7 @@ fn build_service(workspace: &Path) -> Result<PathBuf, Box<dyn Error>> {
         .args(["build", "--release", "--locked", "--package", "psexec-service", "--target", TARGET])
         .arg("--target-dir")
         .arg(&target_dir)
-        // The same file comes out wherever and whenever it is built. To remap paths would spoil that, as flags go into
-        // the hashes by which functions are ordered; and the file has no path of the build machine.
-        .env(
-            "CARGO_ENCODED_RUSTFLAGS",
-            format!("-Clinker={LINKER}\u{1f}-Clink-arg=-Wl,--no-insert-timestamp"),
-        )
+        .env("CARGO_ENCODED_RUSTFLAGS", rustc_flags()?.join("\u{1f}"))
         // The workspace's release profile is the module's; this is the service's.
         .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "z")
         .env("CARGO_PROFILE_RELEASE_LTO", "true")
@@ -160,6 +155,29 @@ fn clear_inherited_settings(cargo: &mut Command) {
         if is_setting && !KEPT.iter().any(|prefix| text.starts_with(prefix)) {
             cargo.env_remove(&name);
         }
+    }
+}
+
+/// Flags that make the same file come out wherever and whenever it is built.
+///
+/// Paths are not remapped: there is none of the build machine in the file, and flags go into the hashes by which
+/// functions are ordered.
+fn rustc_flags() -> Result<[String; 3], Box<dyn Error>> {
+    Ok([
+        format!("-Clinker={LINKER}"),
+        "-Clink-arg=-Wl,--no-insert-timestamp".to_owned(),
+        // GNU ld orders imports by the paths of their libraries. With this path, which means the same, mingw's come
+        // before those in the target folder, wherever that is.
+        format!("-Clink-arg=-L/{}", mingw_library_folder()?.display()),
+    ])
+}
+
+fn mingw_library_folder() -> Result<PathBuf, Box<dyn Error>> {
+    let output = Command::new(LINKER).arg("-print-file-name=libkernel32.a").output()?;
+    let library = PathBuf::from(String::from_utf8(output.stdout)?.trim_end());
+    match library.parent() {
+        Some(folder) if folder.is_absolute() => Ok(folder.to_path_buf()),
+        _ => Err(format!("{LINKER} has no libkernel32.a").into()),
     }
 }
 
