@@ -29,6 +29,8 @@ pub(crate) enum Reason {
 /// The pipes of the service.
 pub(crate) struct Host {
     run_name: RunName,
+    /// The executable's file, and so the main pipe's name.
+    file_name: String,
     main: Arc<Pipe>,
     /// Made before the client asks for them, so that it can open all pipes at once.
     client_pipes: Option<ClientPipes>,
@@ -40,6 +42,7 @@ impl Host {
     pub(crate) fn new(file_name: &str, stop: &Arc<Event>) -> io::Result<Self> {
         let run_name = RunName::parse(file_name).ok_or_else(|| system_error(ERROR_INVALID_NAME))?;
         Ok(Self {
+            file_name: file_name.to_owned(),
             main: Arc::new(Pipe::message_server(file_name)?),
             client_pipes: Some(ClientPipes::create(&run_name)?),
             run_name,
@@ -55,15 +58,17 @@ impl Host {
                 Outcome::Interrupted(Wake::TimedOut) => return Ok(Reason::Abandoned),
                 Outcome::Done(_) | Outcome::MoreData(_) => {}
             }
+            // pypsexec comes again as soon as it has a result, with the next process, and takes a busy pipe for a
+            // failure.
+            let next = Pipe::next_message_server(&self.file_name)?;
             match self.attend_to_client() {
                 End::Stopped => return Ok(Reason::Stopped),
                 End::ClientGone => return Ok(Reason::Abandoned),
                 End::Delivered => {}
             }
-            // pypsexec comes again for the next process, and never waits for a pipe that is not there.
+            self.main = Arc::new(next);
             drop(self.client_pipes.take());
             self.client_pipes = ClientPipes::create(&self.run_name).ok();
-            self.main.disconnect();
         }
     }
 

@@ -23,7 +23,7 @@ use windows_sys::Win32::Storage::FileSystem::{
 };
 use windows_sys::Win32::System::IO::{CancelIoEx, GetOverlappedResult, OVERLAPPED};
 use windows_sys::Win32::System::Pipes::{
-    ConnectNamedPipe, CreateNamedPipeW, DisconnectNamedPipe, PIPE_READMODE_BYTE, PIPE_READMODE_MESSAGE,
+    ConnectNamedPipe, CreateNamedPipeW, PIPE_READMODE_BYTE, PIPE_READMODE_MESSAGE,
     PIPE_REJECT_REMOTE_CLIENTS, PIPE_TYPE_BYTE, PIPE_TYPE_MESSAGE, PIPE_WAIT, PeekNamedPipe,
 };
 
@@ -42,7 +42,7 @@ pub(crate) enum Direction {
 /// The service's end of a named pipe with one client.
 ///
 /// Closing it, which is what dropping does, keeps what was written: the client reads it, and then the pipe is broken.
-/// [`DisconnectNamedPipe`] discards what the client has not read yet, so it is used only after the client is gone.
+/// `DisconnectNamedPipe` would discard what the client has not read yet.
 #[derive(Debug)]
 pub(crate) struct Pipe(OwnedHandle);
 
@@ -57,15 +57,27 @@ pub(crate) enum Outcome {
     Interrupted(Wake),
 }
 
+/// How many clients a pipe has room for at once, and whether it has to be new.
+#[derive(Debug, Clone, Copy)]
+enum Instances {
+    First { of: u32 },
+    Further { of: u32 },
+}
+
 impl Pipe {
     /// The pipe for messages, `\\.\pipe\NAME`.
     pub(crate) fn message_server(name: &str) -> io::Result<Self> {
-        Self::create(name, PIPE_ACCESS_DUPLEX, PIPE_TYPE_MESSAGE | PIPE_READMODE_MESSAGE | PIPE_WAIT)
+        Self::create(name, PIPE_ACCESS_DUPLEX, MESSAGES, Instances::First { of: 2 })
+    }
+
+    /// The same pipe for one more client, while there is another.
+    pub(crate) fn next_message_server(name: &str) -> io::Result<Self> {
+        Self::create(name, PIPE_ACCESS_DUPLEX, MESSAGES, Instances::Further { of: 2 })
     }
 
     /// The pipe for one of the standard streams, `\\.\pipe\NAME`.
     pub(crate) fn stream_server(name: &str, direction: Direction) -> io::Result<Self> {
-        Self::create(name, direction.access(), PIPE_TYPE_BYTE | PIPE_READMODE_BYTE | PIPE_WAIT)
+        Self::create(name, direction.access(), BYTES, Instances::First { of: 1 })
     }
 
     /// A pipe to a process on this host, and the end that the process inherits.
@@ -74,8 +86,8 @@ impl Pipe {
     pub(crate) fn to_process(direction: Direction) -> io::Result<(Self, OwnedHandle)> {
         // A name that nobody can guess, and take before.
         let name = format!("native.windows.psexec-{:016x}", random()?);
-        let mode = PIPE_TYPE_BYTE | PIPE_READMODE_BYTE | PIPE_WAIT | PIPE_REJECT_REMOTE_CLIENTS;
-        let server = Self::create(&name, direction.access(), mode)?;
+        let mode = BYTES | PIPE_REJECT_REMOTE_CLIENTS;
+        let server = Self::create(&name, direction.access(), mode, Instances::First { of: 1 })?;
         // The attributes as well, as CreatePipe gives them: programs ask what kind of file their stream is.
         let access = match direction {
             Direction::Inbound => GENERIC_WRITE | FILE_READ_ATTRIBUTES,
@@ -84,19 +96,24 @@ impl Pipe {
         Ok((server, open_inheritable(&path(&name), access)?))
     }
 
-    fn create(name: &str, access: u32, mode: u32) -> io::Result<Self> {
+    fn create(name: &str, access: u32, mode: u32, instances: Instances) -> io::Result<Self> {
         let descriptor = SecurityDescriptor::parse(ADMITTED)?;
         let attributes = SECURITY_ATTRIBUTES {
             nLength: size_of::<SECURITY_ATTRIBUTES>() as u32,
             lpSecurityDescriptor: descriptor.0,
             bInheritHandle: 0,
         };
-        // First instance only: a pipe of that name that somebody else has made is an error, not shared with him.
-        let open_mode = access | FILE_FLAG_OVERLAPPED | FILE_FLAG_FIRST_PIPE_INSTANCE;
+        // A pipe of that name that somebody else has made is an error, not shared with him. To one of ours nobody can
+        // add who is not admitted.
+        let (first, count) = match instances {
+            Instances::First { of } => (FILE_FLAG_FIRST_PIPE_INSTANCE, of),
+            Instances::Further { of } => (0, of),
+        };
+        let open_mode = access | FILE_FLAG_OVERLAPPED | first;
         let path = wide(&path(name));
         // SAFETY: the path is terminated; path, attributes and the descriptor in them live through the call.
         let handle = unsafe {
-            CreateNamedPipeW(path.as_ptr(), open_mode, mode, 1, BUFFER_SIZE, BUFFER_SIZE, 0, &attributes)
+            CreateNamedPipeW(path.as_ptr(), open_mode, mode, count, BUFFER_SIZE, BUFFER_SIZE, 0, &attributes)
         };
         own(handle).map(Self)
     }
@@ -117,12 +134,6 @@ impl Pipe {
             }
             outcome => outcome,
         }
-    }
-
-    /// Makes the pipe ready for another client. Discards what the last one has not read.
-    pub(crate) fn disconnect(&self) {
-        // SAFETY: the handle is that of a pipe's server end. The call fails only if there is no client.
-        unsafe { DisconnectNamedPipe(self.0.as_raw_handle()) };
     }
 
     /// Reads what is there, or waits for something.
@@ -305,3 +316,6 @@ const ADMITTED: &str = "D:P(A;;GA;;;SY)(A;;GA;;;BA)";
 
 /// Bytes that a pipe holds for a reader that is not there yet.
 const BUFFER_SIZE: u32 = 64 * 1024;
+
+const MESSAGES: u32 = PIPE_TYPE_MESSAGE | PIPE_READMODE_MESSAGE | PIPE_WAIT;
+const BYTES: u32 = PIPE_TYPE_BYTE | PIPE_READMODE_BYTE | PIPE_WAIT;
