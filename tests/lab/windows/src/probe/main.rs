@@ -2,6 +2,7 @@
 //!
 //! | command | what it does |
 //! |---|---|
+//! | `affinity` | prints the mask of the processors it may use, in hexadecimal |
 //! | `args` | prints its command line, in UTF-8 |
 //! | `bytes HEX` | writes these bytes |
 //! | `cat` | copies standard input to standard output, says on standard error how much, exits with 7 |

@@ -9,7 +9,9 @@ use windows_sys::Win32::Foundation::CloseHandle;
 use windows_sys::Win32::System::Console::{GetStdHandle, STD_INPUT_HANDLE};
 use windows_sys::Win32::System::Environment::GetCommandLineW;
 use windows_sys::Win32::System::RemoteDesktop::ProcessIdToSessionId;
-use windows_sys::Win32::System::Threading::{GetCurrentProcess, GetCurrentProcessId, GetPriorityClass};
+use windows_sys::Win32::System::Threading::{
+    GetCurrentProcess, GetCurrentProcessId, GetPriorityClass, GetProcessAffinityMask,
+};
 use windows_sys::Win32::System::WindowsProgramming::GetUserNameW;
 
 type Outcome = Result<i32, Box<dyn std::error::Error>>;
@@ -28,6 +30,7 @@ pub(crate) fn main() -> ExitCode {
 
 fn run(arguments: &[&str]) -> Outcome {
     match *arguments {
+        ["affinity"] => print(&format!("{:#x}", affinity()?)),
         // Its arguments are anything.
         ["args", ..] => print(&command_line()),
         ["bytes", hex] => write(&unhex(hex)?),
@@ -135,6 +138,15 @@ fn command_line() -> String {
 fn priority_class() -> u32 {
     // SAFETY: the process's own pseudo handle needs no closing.
     unsafe { GetPriorityClass(GetCurrentProcess()) }
+}
+
+fn affinity() -> io::Result<usize> {
+    let (mut of_process, mut of_system) = (0, 0);
+    // SAFETY: the process's own pseudo handle needs no closing; both masks outlive the call.
+    if unsafe { GetProcessAffinityMask(GetCurrentProcess(), &mut of_process, &mut of_system) } == 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(of_process)
 }
 
 fn session() -> u32 {
