@@ -3,9 +3,10 @@
 use anyhow::{Result, ensure};
 use end_to_end::lab::{ADMINISTRATOR, Form, Lab, LabOptions};
 
-use crate::{ansible, lab, step};
+use crate::{ansible, lab, packages, step};
 
 pub(crate) fn run() -> Result<()> {
+    packages::for_demo()?;
     ansible::install_collection()?;
     let parts = lab::prepare(Form::Plain)?;
     let lab = step::work("start a Windows host on loopback", || {

@@ -10,14 +10,20 @@ use end_to_end::toolchain;
 
 use crate::step;
 
-/// What a lab of this form needs.
-pub(crate) fn for_lab(form: Form) -> Result<()> {
-    install(&[form.debian_packages_missing(), toolchain::debian_packages_missing()].concat())
+/// What the demonstration needs, in one go.
+pub(crate) fn for_demo() -> Result<()> {
+    install(&[missing_for_lab(Form::Plain), missing_for_ansible()].concat())
 }
 
-/// What the tests of Kerberos need.
-pub(crate) fn for_kerberos() -> Result<()> {
-    install(&kdc::debian_packages_missing())
+/// What the tests need, in one go.
+pub(crate) fn for_tests() -> Result<()> {
+    let kerberos = kdc::debian_packages_missing();
+    install(&[missing_for_lab(Form::Plain), missing_for_ansible(), kerberos].concat())
+}
+
+/// What a lab of this form needs.
+pub(crate) fn for_lab(form: Form) -> Result<()> {
+    install(&missing_for_lab(form))
 }
 
 /// What the module's build needs.
@@ -27,9 +33,17 @@ pub(crate) fn for_build() -> Result<()> {
 
 /// What Ansible needs.
 pub(crate) fn for_ansible() -> Result<()> {
+    install(&missing_for_ansible())
+}
+
+fn missing_for_lab(form: Form) -> Vec<&'static str> {
+    [form.debian_packages_missing(), toolchain::debian_packages_missing()].concat()
+}
+
+fn missing_for_ansible() -> Vec<&'static str> {
     let ensurepip = Command::new("python3").args(["-c", "import venv, ensurepip"]).output();
     let there = ensurepip.is_ok_and(|output| output.status.success());
-    install(if there { &[] } else { &["python3", "python3-venv"] })
+    if there { Vec::new() } else { vec!["python3", "python3-venv"] }
 }
 
 fn install(packages: &[&str]) -> Result<()> {

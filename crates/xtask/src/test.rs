@@ -10,8 +10,7 @@ use end_to_end::toolchain;
 use crate::{ansible, build, lab, packages, step};
 
 pub(crate) fn run() -> Result<()> {
-    packages::for_lab(Form::Plain)?;
-    packages::for_kerberos()?;
+    packages::for_tests()?;
     let mut report = Report::default();
     report.check("formatting", build::cargo().args(["fmt", "--all", "--check"]))?;
     ansible::install_collection()?; // builds the module, which clippy's and the tests' builds reuse
