@@ -152,11 +152,11 @@ pub(crate) fn wait_for_instance(name: &str, timeout: Duration) -> Result<(), u32
 }
 
 fn open_path(path: &[u16], access: u32, patient: bool) -> Result<OwnedHandle, u32> {
-    const TRIES: u32 = 3;
-    const PATIENCE_MS: u32 = 2000;
+    const PATIENCE: Duration = Duration::from_secs(20);
+    const WAIT_MS: u32 = 1000;
 
-    let mut error = ERROR_PIPE_BUSY;
-    for _ in 0..TRIES {
+    let started = Instant::now();
+    loop {
         // SAFETY: `path` ends in a null; no security attributes, no template.
         let handle = unsafe {
             CreateFileW(
@@ -173,14 +173,13 @@ fn open_path(path: &[u16], access: u32, patient: bool) -> Result<OwnedHandle, u3
             // SAFETY: the handle was just made, and nobody else has it.
             return Ok(unsafe { OwnedHandle::from_raw_handle(handle) });
         }
-        error = last_error();
-        if error != ERROR_PIPE_BUSY || !patient {
-            break;
+        let error = last_error();
+        if error != ERROR_PIPE_BUSY || !patient || started.elapsed() > PATIENCE {
+            return Err(error);
         }
         // SAFETY: `path` ends in a null.
-        unsafe { WaitNamedPipeW(path.as_ptr(), PATIENCE_MS) };
+        unsafe { WaitNamedPipeW(path.as_ptr(), WAIT_MS) };
     }
-    Err(error)
 }
 
 fn pipe_path(name: &str) -> Option<Vec<u16>> {
