@@ -5,6 +5,7 @@
 //! | `PSEXEC_TEST_HOST` | the host's name or address; without it the lab is used |
 //! | `PSEXEC_TEST_PORT` | its SMB port, 445 if not given |
 //! | `PSEXEC_TEST_USER`, `PSEXEC_TEST_PASSWORD` | an administrator of the host |
+//! | `PSEXEC_TEST_INTEROP` | if set, the lab is one that runs 32-bit programs and has stand-ins for accounts |
 
 use std::collections::BTreeSet;
 use std::env;
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
-use crate::lab::{ADMINISTRATOR, Lab, LabOptions, Parts, Snapshot};
+use crate::lab::{ADMINISTRATOR, Form, Lab, LabOptions, Parts, Snapshot};
 use crate::module::{Outcome, Task};
 
 /// A Windows host, and how to connect to it.
@@ -45,7 +46,9 @@ pub fn on_host(test: impl FnOnce(&Host)) {
 impl Host {
     fn from_environment() -> Result<Self> {
         let Ok(address) = env::var("PSEXEC_TEST_HOST") else {
-            return Ok(Self::from(Lab::start(&LabOptions::default())?));
+            let interop = env::var_os("PSEXEC_TEST_INTEROP").is_some();
+            let form = if interop { Form::Interop } else { Form::Plain };
+            return Ok(Self::from(Lab::start(&LabOptions { form, ..LabOptions::default() })?));
         };
         let variable = |name: &str| env::var(name).with_context(|| format!("{name} is not set"));
         let host = Self {
