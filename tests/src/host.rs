@@ -38,9 +38,21 @@ pub fn on_host(test: impl FnOnce(&Host)) {
 
     let host = HOST.get_or_init(|| Mutex::new(Host::from_environment().expect("a Windows host")));
     let host = host.lock().unwrap_or_else(PoisonError::into_inner);
+    let _logs = LogsOfFailure(&host);
     let before = host.snapshot().expect("a look at the host before the test");
     test(&host);
     host.assert_clean(&before).expect("a clean host after the test");
+}
+
+/// Keeps the lab's logs if the test fails.
+struct LogsOfFailure<'a>(&'a Host);
+
+impl Drop for LogsOfFailure<'_> {
+    fn drop(&mut self) {
+        if let Some(lab) = self.0.lab().filter(|_| thread::panicking()) {
+            lab.keep_logs();
+        }
+    }
 }
 
 impl Host {

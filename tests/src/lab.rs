@@ -290,7 +290,7 @@ impl Drop for Lab {
 
 impl Lab {
     /// Copies the logs to `target/lab/logs/<name>`, where the end of the lab leaves them.
-    fn keep_logs(&self) {
+    pub fn keep_logs(&self) {
         let Some(name) = self.state.file_name() else { return };
         let logs = folders::labs().join("logs").join(name);
         let _ = fs::create_dir_all(&logs);
