@@ -11,6 +11,7 @@
 //! address in place of a name) is the password used for NTLM.
 mod der;
 mod kerberos;
+mod md;
 mod ntlm;
 mod spnego;
 
@@ -46,9 +47,9 @@ impl Authenticator {
             let (context, token) = kerberos::start(identity, &connection.host, connection.timeout).await?;
             Ok(Authenticator::with(Mechanism::Kerberos(Box::new(context)), token))
         };
-        let ntlm = |username: &str, password| {
-            let (ntlm, token) = Ntlm::start(&connection.host, username, password)?;
-            Ok(Authenticator::with(Mechanism::Ntlm(Box::new(ntlm)), token))
+        let ntlm = |username: &str, password: &str| {
+            let (ntlm, token) = Ntlm::start(&connection.host, username, password);
+            Authenticator::with(Mechanism::Ntlm(Box::new(ntlm)), token)
         };
         match (&connection.username, &connection.password) {
             (None, None) => Ok(kerberos(Identity::Default).await?),
@@ -58,12 +59,12 @@ impl Authenticator {
                 match kerberos(Identity::Password(username.clone(), password.clone())).await {
                     Err(error) if error.is_absence() => {
                         trace.note(format!("NTLM in place of Kerberos: {error}"));
-                        ntlm(username, password)
+                        Ok(ntlm(username, password))
                     }
                     outcome => Ok(outcome?),
                 }
             }
-            (Some(username), Some(password)) => ntlm(username, password),
+            (Some(username), Some(password)) => Ok(ntlm(username, password)),
         }
     }
 
