@@ -151,8 +151,11 @@ fn from_pipe(
             Err(error) => return (total, error),
         };
         total += data.len() as u64;
-        if let Some(repair) = repair {
-            locked(repair).response(&mut data);
+        if let Some(again) = repair.and_then(|repair| locked(repair).response(&mut data)) {
+            match pipe.write(&again) {
+                Ok(_) => continue,
+                Err(error) => return (total, error),
+            }
         }
         if framed {
             let length = u16::try_from(data.len()).unwrap_or(u16::MAX);

@@ -1,9 +1,11 @@
-//! Two faults of Wine 8.0's service control manager, mended on the way. A client that works only because
-//! of them would show nothing of what it does to Windows.
+//! Faults of Wine 8.0's service control manager, mended on the way. A client that gets along with them would
+//! show nothing of how it gets along with Windows.
 //!
 //! - Every answer bears call id 1: the request's is put back.
 //! - RQueryServiceStatus (opnum 6) is answered with ERROR_CALL_NOT_IMPLEMENTED: RQueryServiceStatusEx
 //!   (opnum 40) is asked instead, and its answer cut down. [MS-SCMR] 3.1.4.7, 3.1.4.37.
+//! - RStartServiceW (opnum 19) gives up after three seconds with ERROR_SERVICE_DATABASE_LOCKED while other
+//!   services start, where Windows, since Vista, waits for its turn: it is asked again. [MS-SCMR] 3.1.4.19.
 //!
 //! [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
 
@@ -11,6 +13,7 @@ const REQUEST: u8 = 0;
 const RESPONSE: u8 = 2;
 const FIRST_AND_LAST: u8 = 3;
 const QUERY_STATUS: u16 = 6;
+const START_SERVICE: u16 = 19;
 const QUERY_STATUS_EX: u16 = 40;
 
 /// PDU header, allocation hint, context, opnum.
@@ -20,11 +23,14 @@ const SERVICE_HANDLE: usize = 20;
 const SERVICE_STATUS: usize = 28;
 const SERVICE_STATUS_PROCESS: usize = 36;
 
+const ERROR_SERVICE_DATABASE_LOCKED: u32 = 1055;
+
 /// What has to be known of the request when its answer comes; svcctl has one call under way at a time.
 #[derive(Default)]
 pub(crate) struct Repair {
     call_id: [u8; 4],
     status_asked: bool,
+    start_asked: Option<Vec<u8>>,
 }
 
 impl Repair {
@@ -34,11 +40,10 @@ impl Repair {
         }
         self.call_id.copy_from_slice(&pdu[12..16]);
         let unsigned = pdu[10..12] == [0, 0];
-        self.status_asked = pdu.len() == REQUEST_HEADER + SERVICE_HANDLE
-            && pdu[2] == REQUEST
-            && pdu[3] & FIRST_AND_LAST == FIRST_AND_LAST
-            && pdu[22..24] == QUERY_STATUS.to_le_bytes()
-            && unsigned;
+        let whole = pdu[2] == REQUEST && pdu[3] & FIRST_AND_LAST == FIRST_AND_LAST && unsigned;
+        let asks = |opnum: u16| whole && pdu[22..24] == opnum.to_le_bytes();
+        self.start_asked = asks(START_SERVICE).then(|| pdu.clone());
+        self.status_asked = asks(QUERY_STATUS) && pdu.len() == REQUEST_HEADER + SERVICE_HANDLE;
         if self.status_asked {
             pdu[22..24].copy_from_slice(&QUERY_STATUS_EX.to_le_bytes());
             pdu.extend_from_slice(&0_u32.to_le_bytes()); // SC_STATUS_PROCESS_INFO
@@ -47,9 +52,15 @@ impl Repair {
         }
     }
 
-    pub(crate) fn response(&mut self, pdu: &mut Vec<u8>) {
+    /// Mends an answer, unless there is something else to be asked instead.
+    pub(crate) fn response(&mut self, pdu: &mut Vec<u8>) -> Option<Vec<u8>> {
         if pdu.len() < 16 || pdu[0] != 5 {
-            return;
+            return None;
+        }
+        if self.start_asked.is_some()
+            && pdu.get(RESPONSE_HEADER..) == Some(&ERROR_SERVICE_DATABASE_LOCKED.to_le_bytes())
+        {
+            return self.start_asked.clone();
         }
         pdu[12..16].copy_from_slice(&self.call_id);
         // buffer length, the buffer, bytes needed, return value
@@ -61,6 +72,7 @@ impl Repair {
             *pdu = shorter;
             set_lengths(pdu);
         }
+        None
     }
 }
 
