@@ -1,6 +1,8 @@
 //! The Windows service that the module installs for one run: it starts the process as the client asks, carries its
 //! standard streams over named pipes, and reports its exit code.
 //!
+//! It needs Windows 8 or Server 2012, as the standard library does; that promises to work from Windows 10 on.
+//!
 //! What is decided without Windows stands in modules of its own and is tested on every system.
 #![warn(clippy::undocumented_unsafe_blocks, unsafe_op_in_unsafe_fn)]
 #![cfg_attr(not(windows), allow(dead_code))]

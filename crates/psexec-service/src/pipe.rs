@@ -24,7 +24,8 @@ use windows_sys::Win32::Storage::FileSystem::{
 use windows_sys::Win32::System::IO::{CancelIoEx, GetOverlappedResult, OVERLAPPED};
 use windows_sys::Win32::System::Pipes::{
     ConnectNamedPipe, CreateNamedPipeW, PIPE_READMODE_BYTE, PIPE_READMODE_MESSAGE,
-    PIPE_REJECT_REMOTE_CLIENTS, PIPE_TYPE_BYTE, PIPE_TYPE_MESSAGE, PIPE_WAIT, PeekNamedPipe,
+    PIPE_REJECT_REMOTE_CLIENTS, PIPE_TYPE_BYTE, PIPE_TYPE_MESSAGE, PIPE_UNLIMITED_INSTANCES, PIPE_WAIT,
+    PeekNamedPipe,
 };
 
 use crate::wait::{Event, Wake, wait_any};
@@ -57,27 +58,32 @@ pub(crate) enum Outcome {
     Interrupted(Wake),
 }
 
-/// How many clients a pipe has room for at once, and whether it has to be new.
+/// Whether a pipe has to be new.
 #[derive(Debug, Clone, Copy)]
-enum Instances {
-    First { of: u32 },
-    Further { of: u32 },
+enum Instance {
+    /// New, and the only one of its name.
+    Only,
+    /// New, with others of its name to follow. There is no limit to their number: one whose client does not close it
+    /// counts even after the service has closed it.
+    First,
+    /// One of those.
+    Further,
 }
 
 impl Pipe {
     /// The pipe for messages, `\\.\pipe\NAME`.
     pub(crate) fn message_server(name: &str) -> io::Result<Self> {
-        Self::create(name, PIPE_ACCESS_DUPLEX, MESSAGES, Instances::First { of: 2 })
+        Self::create(name, PIPE_ACCESS_DUPLEX, MESSAGES, Instance::First)
     }
 
     /// The same pipe for one more client, while there is another.
     pub(crate) fn next_message_server(name: &str) -> io::Result<Self> {
-        Self::create(name, PIPE_ACCESS_DUPLEX, MESSAGES, Instances::Further { of: 2 })
+        Self::create(name, PIPE_ACCESS_DUPLEX, MESSAGES, Instance::Further)
     }
 
     /// The pipe for one of the standard streams, `\\.\pipe\NAME`.
     pub(crate) fn stream_server(name: &str, direction: Direction) -> io::Result<Self> {
-        Self::create(name, direction.access(), BYTES, Instances::First { of: 1 })
+        Self::create(name, direction.access(), BYTES, Instance::Only)
     }
 
     /// A pipe to a process on this host, and the end that the process inherits.
@@ -87,7 +93,7 @@ impl Pipe {
         // A name that nobody can guess, and take before.
         let name = format!("native.windows.psexec-{:016x}", random()?);
         let mode = BYTES | PIPE_REJECT_REMOTE_CLIENTS;
-        let server = Self::create(&name, direction.access(), mode, Instances::First { of: 1 })?;
+        let server = Self::create(&name, direction.access(), mode, Instance::Only)?;
         // The attributes as well, as CreatePipe gives them: programs ask what kind of file their stream is.
         let access = match direction {
             Direction::Inbound => GENERIC_WRITE | FILE_READ_ATTRIBUTES,
@@ -96,7 +102,7 @@ impl Pipe {
         Ok((server, open_inheritable(&path(&name), access)?))
     }
 
-    fn create(name: &str, access: u32, mode: u32, instances: Instances) -> io::Result<Self> {
+    fn create(name: &str, access: u32, mode: u32, instance: Instance) -> io::Result<Self> {
         let descriptor = SecurityDescriptor::parse(ADMITTED)?;
         let attributes = SECURITY_ATTRIBUTES {
             nLength: size_of::<SECURITY_ATTRIBUTES>() as u32,
@@ -105,9 +111,10 @@ impl Pipe {
         };
         // A pipe of that name that somebody else has made is an error, not shared with him. To one of ours nobody can
         // add who is not admitted.
-        let (first, count) = match instances {
-            Instances::First { of } => (FILE_FLAG_FIRST_PIPE_INSTANCE, of),
-            Instances::Further { of } => (0, of),
+        let (first, count) = match instance {
+            Instance::Only => (FILE_FLAG_FIRST_PIPE_INSTANCE, 1),
+            Instance::First => (FILE_FLAG_FIRST_PIPE_INSTANCE, PIPE_UNLIMITED_INSTANCES),
+            Instance::Further => (0, PIPE_UNLIMITED_INSTANCES),
         };
         let open_mode = access | FILE_FLAG_OVERLAPPED | first;
         let path = wide(&path(name));
