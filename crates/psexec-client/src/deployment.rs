@@ -289,7 +289,7 @@ pub(crate) async fn open_manager(
 
 /// Writes a new file in one wait for the server, or in a few where the server takes only small writes.
 async fn upload(session: &Session, admin: u32, name: &str, image: &[u8]) -> Result<(), ErrorKind> {
-    let limit = session.negotiated.max_write as usize;
+    let limit = session.negotiated.max_write.min(session.channel.affordable()) as usize;
     if image.len() <= limit {
         let file = FileHandle::just_opened(admin);
         let requests = [

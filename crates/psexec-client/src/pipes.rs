@@ -27,8 +27,8 @@ pub(crate) async fn read_to_end(
     pipe: FileHandle,
     sink: &Mutex<Vec<u8>>,
 ) -> Result<(), ErrorKind> {
-    let length = READ_LENGTH.min(session.negotiated.max_read);
     loop {
+        let length = READ_LENGTH.min(session.negotiated.max_read).min(session.channel.affordable());
         let answer = session.channel.send(Request::read(pipe, length)).await?.answer().await?;
         if has_ended(&answer) {
             return Ok(());
@@ -46,7 +46,8 @@ pub(crate) async fn write_and_close(
     pipe: FileHandle,
     data: &[u8],
 ) -> Result<(), ErrorKind> {
-    for chunk in data.chunks(WRITE_LENGTH.min(session.negotiated.max_write) as usize) {
+    let length = WRITE_LENGTH.min(session.negotiated.max_write).min(session.channel.affordable());
+    for chunk in data.chunks(length as usize) {
         let answer = session.channel.send(Request::write(pipe, 0, chunk.to_vec())).await?.answer().await?;
         if has_ended(&answer) {
             break;

@@ -31,10 +31,17 @@ pub(crate) const HEADER: usize = Header::STRUCT_SIZE;
 
 /// Credits we ask the server for: enough for an upload beside a handful of open requests.
 const WANTED_CREDITS: u32 = 256;
+/// What one credit pays for, [MS-SMB2] 3.1.5.2.
+const BYTES_PER_CREDIT: u32 = 65536;
 /// A host that has sent nothing for this long while we wait is asked for an ECHO.
 const PROBE_AFTER: Duration = Duration::from_secs(10);
 /// A host that has sent nothing for this long, in spite of the ECHO, is given up.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(30);
+
+/// No answer to what we ask comes near: a host that announces more would have us wait for it.
+const MAX_FRAME: usize = 1 << 20;
+/// Fewer bytes of a frame than this are no sign of life: they may be all of it that ever comes.
+const TRICKLE: usize = 4096;
 
 /// A connection to a host. Dropping it closes the socket.
 pub(crate) struct Channel {
@@ -142,6 +149,12 @@ impl Channel {
             }
             progress.await;
         }
+    }
+
+    /// Bytes that one request may move, so that others have credits left too, [MS-SMB2] 3.2.4.1.5. A host that grants
+    /// few would never have enough for a large one.
+    pub(crate) fn affordable(&self) -> u32 {
+        (self.shared.lock().credits / 4).max(1).saturating_mul(BYTES_PER_CREDIT)
     }
 
     /// Message ids and charges follow the negotiated dialect from now on.
@@ -377,7 +390,7 @@ impl State {
         if !self.large_mtu {
             return 1;
         }
-        request.payload().max(1).div_ceil(65536)
+        request.payload().max(1).div_ceil(BYTES_PER_CREDIT)
     }
 
     fn deliver(&mut self, message: Bytes, encrypted: bool) -> Result<(), PeerMisbehaved> {
@@ -412,9 +425,11 @@ impl State {
         }
         self.credits = self.credits.saturating_add(u32::from(header.credit_request)).min(8192);
         if interim {
-            // A second one would be a waste of the server's time, not an attack.
-            pending.async_id = header.async_id;
-            return Ok(());
+            // 3.3.4.2: one is all that a server has to say, another is a replay.
+            return match pending.async_id.replace(header.async_id.unwrap_or_default()) {
+                None => Ok(()),
+                Some(_) => Err(PeerMisbehaved::UnknownMessageId),
+            };
         }
         if let Some(pending) = self.pending.remove(&header.message_id) {
             // Who gave up waiting misses nothing.
@@ -459,12 +474,16 @@ async fn read_until_lost(
     reader: &mut OwnedReadHalf,
     buffer: &mut BytesMut,
 ) -> Result<(), Loss> {
+    let mut trickled = 0;
     loop {
         while let Some(&[zero, a, b, c]) = buffer.first_chunk::<4>() {
             if zero != 0 {
                 return Err(Loss::Misbehaved(PeerMisbehaved::NotSmb2));
             }
             let end = 4 + u32::from_be_bytes([0, a, b, c]) as usize;
+            if end > MAX_FRAME {
+                return Err(Loss::Misbehaved(PeerMisbehaved::Malformed));
+            }
             if buffer.len() < end {
                 // Grows with what arrives, not with what a header claims.
                 buffer.reserve((end - buffer.len()).min(1 << 20));
@@ -473,17 +492,20 @@ async fn read_until_lost(
             let mut frame = buffer.split_to(end);
             let _ = frame.split_to(4);
             shared.accept(frame).map_err(Loss::Misbehaved)?;
+            trickled = TRICKLE;
+        }
+        if trickled >= TRICKLE {
+            trickled = 0;
+            let mut state = shared.lock();
+            state.quiet_since = Instant::now();
+            state.probing = false;
         }
         if buffer.capacity() - buffer.len() < 4096 {
             buffer.reserve(64 * 1024);
         }
         match reader.read_buf(buffer).await {
             Ok(0) => return Err(Loss::Closed),
-            Ok(_) => {
-                let mut state = shared.lock();
-                state.quiet_since = Instant::now();
-                state.probing = false;
-            }
+            Ok(count) => trickled += count,
             Err(error) => return Err(Loss::Io(Arc::new(error))),
         }
     }
