@@ -5,9 +5,12 @@
 //!
 //! [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
 //! [MS-RPCE]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-rpce/290c38b1-92fe-4229-91e6-4fc376610c15
+use std::time::Duration;
+
 use psexec_protocol::rpc::{self, ResponseAssembler};
 use psexec_protocol::scmr::{self, Answer, Call};
 use smb_msg::IoctlResponse;
+use tokio::time::sleep;
 
 use crate::error::{ErrorKind, NtStatus};
 use crate::smb::{Channel, FileHandle, Request, created_file, expect, read_data};
@@ -24,12 +27,27 @@ pub(crate) struct ServiceManager<'a> {
 }
 
 impl<'a> ServiceManager<'a> {
-    /// Opens the pipe and binds, in one wait for the server.
-    ///
+    /// Opens the pipe and binds, in one wait for the server; in more as long as every instance of the pipe is taken.
+    pub(crate) async fn bind(channel: &'a Channel, ipc: u32) -> Result<Self, ErrorKind> {
+        let mut pause = Duration::from_millis(1);
+        loop {
+            match Self::try_bind(channel, ipc).await {
+                Err(ErrorKind::Status {
+                    status: NtStatus::PIPE_NOT_AVAILABLE | NtStatus::INSTANCE_NOT_AVAILABLE,
+                    ..
+                }) => {
+                    sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_millis(250));
+                }
+                bound => return bound,
+            }
+        }
+    }
+
     /// The bind is the last request of its compound, the only one that may take its time: [MS-SMB2] 3.3.5.2.7.2.
     ///
     /// [MS-SMB2]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-smb2/5606ad47-5ee0-437a-817e-70c366052962
-    pub(crate) async fn bind(channel: &'a Channel, ipc: u32) -> Result<Self, ErrorKind> {
+    async fn try_bind(channel: &'a Channel, ipc: u32) -> Result<Self, ErrorKind> {
         let call_id = 1;
         let bind = rpc::encode_bind(call_id, &scmr::INTERFACE);
         let requests = [
