@@ -201,6 +201,10 @@ pub enum PeerMisbehaved {
     WrongCommand,
     #[error("the negotiation was altered on the way: it was downgraded")]
     Downgraded,
+    #[error(
+        "the host ended the connection when asked to confirm the negotiation, as hosts do if it was altered on the way"
+    )]
+    NegotiationDisowned,
     #[error("the host chose what was not offered")]
     NotOffered,
 }

@@ -184,7 +184,12 @@ impl Session {
             security_mode: client_security_mode(),
             dialects: DIALECTS.to_vec(),
         };
-        let answer = self.channel.send(Request::validate_negotiate(tree_id, info)).await?.answer().await?;
+        let answer = match self.channel.send(Request::validate_negotiate(tree_id, info)).await?.answer().await
+        {
+            // 3.3.5.15.12: so it does when the client's part does not match.
+            Err(Loss::Closed) => return Err(Loss::Misbehaved(PeerMisbehaved::NegotiationDisowned)),
+            answer => answer?,
+        };
         match answer.status() {
             NtStatus::SUCCESS => {
                 let body: IoctlResponse = answer.body()?;
