@@ -87,7 +87,11 @@ async fn drive_to_outcome(
     loop {
         tries += 1;
         let name = RunName { number: random_number()?, host: local_host_name() };
-        let mut deployment = Deployment::begin(&session, &connection.host, name.clone(), trace).await?;
+        let begun = Deployment::begin(&session, &connection.host, name.clone(), trace);
+        let mut deployment = tokio::select! {
+            deployment = begun => deployment?,
+            _ = &mut gone => return Err((Step::ConnectIpc, ErrorKind::Cancelled)),
+        };
         let outcome = tokio::select! {
             outcome = deploy_and_run(&session, &mut deployment, &image, process, trace, warnings) => outcome,
             _ = &mut gone => Err((Step::Run, ErrorKind::Cancelled)),
@@ -98,7 +102,14 @@ async fn drive_to_outcome(
             warnings.extend(remove_after_loss(connection, name, process_may_run, trace).await);
             return outcome;
         }
-        warnings.extend(deployment.remove().await);
+        let removal = deployment.remove();
+        warnings.extend(match outcome {
+            Err((_, ErrorKind::Cancelled)) => {
+                let removed = tokio::time::timeout(CANCEL, removal).await;
+                removed.unwrap_or_else(|_| vec![may_be_left(&name.service())])
+            }
+            _ => removal.await,
+        });
         if outcome.as_ref().is_err_and(is_collision) && tries < MAX_TRIES {
             continue;
         }
@@ -368,12 +379,18 @@ async fn remove_after_loss(
     };
     match within_failure(connection.timeout.min(RECONNECT), removed).await {
         Ok(warnings) => warnings,
-        Err((step, kind)) => vec![format!(
-            "The connection was lost, and connecting again to clean up failed ({step}: {kind}). The process may still \
-             be running; the service {service} removes itself when it has ended, its file {service}.exe goes with \
-             the next run from here or the host's next restart."
-        )],
+        Err((step, kind)) => vec![
+            format!("The connection was lost, and connecting again to clean up failed ({step}: {kind})."),
+            may_be_left(&service),
+        ],
     }
+}
+
+fn may_be_left(service: &str) -> String {
+    format!(
+        "The process may still be running; the service {service} removes itself when it has ended, its file \
+         {service}.exe goes with the next run from here or the host's next restart."
+    )
 }
 
 async fn within_failure<T>(
@@ -509,5 +526,7 @@ const OPEN_PIPE: Duration = Duration::from_secs(30);
 const ASK_SERVICE: Duration = Duration::from_secs(1);
 /// Bound of the connection that only cleans up: together with the silence before it less than a minute.
 const RECONNECT: Duration = Duration::from_secs(25);
+/// How long the removal may take after a cancellation: who is told to end ends within seconds.
+const CANCEL: Duration = Duration::from_secs(8);
 /// How long output may pause after the end of the process before it is given up.
 const OUTPUT_PAUSE: Duration = Duration::from_secs(5);
