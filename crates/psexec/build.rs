@@ -5,6 +5,8 @@
 //! 2. the toolchain in use, where it has the standard library of [`TARGET`],
 //! 3. Debian's `/usr/bin/rustc` with the standard library's source, which is then built along.
 //!
+//! The last one builds for Windows 7 and later, the second for what Rust's prebuilt standard library needs: Windows 10.
+//!
 //! The result is `PSEXEC_SERVICE_IMAGE` for `include_bytes!`, and `target/service/psexec-service.exe` for everybody
 //! else.
 
@@ -16,6 +18,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const TARGET: &str = "x86_64-pc-windows-gnu";
+/// The same for hosts since Windows 7 and Windows Server 2008 R2. Rust has it as a source only.
+const WINDOWS_7_TARGET: &str = "x86_64-win7-windows-gnu";
 const LINKER: &str = "x86_64-w64-mingw32-gcc";
 const IMAGE_NAME: &str = "psexec-service.exe";
 const PREBUILT_VARIABLE: &str = "PSEXEC_SERVICE_PREBUILT";
@@ -75,10 +79,18 @@ fn build_service(workspace: &Path) -> Result<PathBuf, Box<dyn Error>> {
     clear_inherited_settings(&mut cargo);
     cargo
         .current_dir(workspace)
-        .args(["build", "--release", "--locked", "--package", "psexec-service", "--target", TARGET])
+        .args([
+            "build",
+            "--release",
+            "--locked",
+            "--package",
+            "psexec-service",
+            "--target",
+            compiler.target(),
+        ])
         .arg("--target-dir")
         .arg(&target_dir)
-        .env("CARGO_ENCODED_RUSTFLAGS", rustc_flags()?.join("\u{1f}"))
+        .env("CARGO_ENCODED_RUSTFLAGS", rustc_flags(&compiler)?.join("\u{1f}"))
         // The workspace's release profile is the module's; this is the service's.
         .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "z")
         .env("CARGO_PROFILE_RELEASE_LTO", "true")
@@ -99,7 +111,7 @@ fn build_service(workspace: &Path) -> Result<PathBuf, Box<dyn Error>> {
             format!("the Windows service did not build ({status}); cargo's messages stand above").into()
         );
     }
-    Ok(target_dir.join(TARGET).join("release").join(IMAGE_NAME))
+    Ok(target_dir.join(compiler.target()).join("release").join(IMAGE_NAME))
 }
 
 enum Compiler {
@@ -125,6 +137,13 @@ impl Compiler {
             Ok(Self::Debian)
         } else {
             Err(missing.into())
+        }
+    }
+
+    fn target(&self) -> &'static str {
+        match self {
+            Self::Current => TARGET,
+            Self::Debian => WINDOWS_7_TARGET,
         }
     }
 }
@@ -162,14 +181,21 @@ fn clear_inherited_settings(cargo: &mut Command) {
 ///
 /// Paths are not remapped: there is none of the build machine in the file, and flags go into the hashes by which
 /// functions are ordered.
-fn rustc_flags() -> Result<[String; 3], Box<dyn Error>> {
-    Ok([
+fn rustc_flags(compiler: &Compiler) -> Result<Vec<String>, Box<dyn Error>> {
+    let mut flags = vec![
         format!("-Clinker={LINKER}"),
         "-Clink-arg=-Wl,--no-insert-timestamp".to_owned(),
         // GNU ld orders imports by the paths of their libraries. With this path, which means the same, mingw's come
         // before those in the target folder, wherever that is.
         format!("-Clink-arg=-L/{}", mingw_library_folder()?.display()),
-    ])
+    ];
+    if let Compiler::Debian = compiler {
+        // A service has nowhere to print what a panic says: without the texts the file is a fifth smaller.
+        flags.extend(
+            ["-Zunstable-options", "-Cpanic=immediate-abort", "-Zlocation-detail=none"].map(str::to_owned),
+        );
+    }
+    Ok(flags)
 }
 
 fn mingw_library_folder() -> Result<PathBuf, Box<dyn Error>> {

@@ -174,25 +174,24 @@ async fn open_pipes(
     let mut asked = Instant::now();
     let (main_name, out, err, input) =
         (name.executable(), name.stdout_pipe(), name.stderr_pipe(), name.stdin_pipe());
+    let std = process.has_std_pipes();
+    // A std pipe that is open stays so while we wait for the main pipe: it has one client in its life.
+    let (mut stdout, mut stderr, mut stdin) = (None, None, None);
     loop {
-        let std = process.has_std_pipes();
-        let (main, stdout, stderr, stdin, marked) = tokio::join!(
+        let wanted = |name, open: Option<FileHandle>| (std && open.is_none()).then_some(name);
+        let (main, out, err, input, marked) = tokio::join!(
             within(OPEN_PIPE, open_main(session, ipc, &main_name, &settings)),
-            open_std(session, ipc, std.then_some(&out), Direction::FromProcess),
-            open_std(session, ipc, std.then_some(&err), Direction::FromProcess),
-            open_std(session, ipc, std.then_some(&input), Direction::ToProcess),
+            open_std(session, ipc, wanted(&out, stdout), Direction::FromProcess),
+            open_std(session, ipc, wanted(&err, stderr), Direction::FromProcess),
+            open_std(session, ipc, wanted(&input, stdin), Direction::ToProcess),
             deployment.mark_for_delete(),
         );
         marked.at(Step::StartService)?;
+        stdout = stdout.or(out.at(Step::StartProcess)?);
+        stderr = stderr.or(err.at(Step::StartProcess)?);
+        stdin = stdin.or(input.at(Step::StartProcess)?);
         match main {
-            Ok((main, code_pages)) => {
-                let (stdout, stderr, stdin) = (
-                    stdout.at(Step::StartProcess)?,
-                    stderr.at(Step::StartProcess)?,
-                    stdin.at(Step::StartProcess)?,
-                );
-                return Ok(Pipes { main, code_pages, stdout, stderr, stdin });
-            }
+            Ok((main, code_pages)) => return Ok(Pipes { main, code_pages, stdout, stderr, stdin }),
             Err(error) if !is_missing_pipe(&error) => return Err((Step::OpenPipe, error)),
             Err(_) if started.elapsed() >= OPEN_PIPE => {
                 return Err((Step::OpenPipe, ErrorKind::NoPipe(OPEN_PIPE)));

@@ -321,8 +321,8 @@ impl Drop for SecurityDescriptor {
 /// the service; to name him as well would admit his programs that run without administrator's rights.
 const ADMITTED: &str = "D:P(A;;GA;;;SY)(A;;GA;;;BA)";
 
-/// Bytes that a pipe holds for a reader that is not there yet.
-const BUFFER_SIZE: u32 = 64 * 1024;
+/// Bytes that a pipe holds for a reader that is not there yet: what one answer can bring to a client far away.
+const BUFFER_SIZE: u32 = 512 * 1024;
 
 const MESSAGES: u32 = PIPE_TYPE_MESSAGE | PIPE_READMODE_MESSAGE | PIPE_WAIT;
 const BYTES: u32 = PIPE_TYPE_BYTE | PIPE_READMODE_BYTE | PIPE_WAIT;

@@ -55,7 +55,9 @@ impl Process {
         let token = Rc::new(Token::for_settings(settings, pipe)?);
         // SYSTEM's profile is always loaded.
         let wants_profile = !settings.dont_load_profile && !settings.use_system_account;
-        let profile = if wants_profile { Some(Profile::load(&token)?) } else { None };
+        // As with PAExec, a profile that cannot be loaded does not keep the command from running: a host that needs
+        // rescue may well have one.
+        let profile = if wants_profile { Profile::load(&token).ok() } else { None };
         let environment = Environment::of(&token)?;
 
         let created = create(settings, &token, &environment, streams)?;

@@ -3,13 +3,13 @@
 use std::env;
 use std::ffi::c_void;
 use std::io;
-use std::path::Path;
 use std::ptr::null_mut;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use windows_sys::Win32::Foundation::{
-    ERROR_CALL_NOT_IMPLEMENTED, ERROR_EXCEPTION_IN_SERVICE, ERROR_INVALID_NAME, NO_ERROR,
+    ERROR_CALL_NOT_IMPLEMENTED, ERROR_EXCEPTION_IN_SERVICE, ERROR_INVALID_NAME, ERROR_NOT_ENOUGH_MEMORY,
+    NO_ERROR,
 };
 use windows_sys::Win32::System::Services::{
     RegisterServiceCtrlHandlerExW, SERVICE_ACCEPT_SHUTDOWN, SERVICE_ACCEPT_STOP, SERVICE_CONTROL_INTERROGATE,
@@ -23,8 +23,12 @@ use crate::removal::remove;
 use crate::wait::Event;
 use crate::wide::{check, system_code, system_error};
 
-/// Hands the thread over to the service control manager, until the service has stopped.
+/// Makes the pipes, and hands the thread over to the service control manager until the service has stopped.
+///
+/// The pipes come first: the client's call that starts the service returns when the dispatcher has been reached, and
+/// then finds them at once.
 pub(crate) fn dispatch() -> io::Result<()> {
+    *PREPARED.lock().unwrap_or_else(PoisonError::into_inner) = Some(Prepared::new());
     // Not looked at for a service that has its process for itself.
     let mut name = [0u16; 1];
     let table = [
@@ -39,7 +43,9 @@ pub(crate) fn dispatch() -> io::Result<()> {
 unsafe extern "system" fn service_main(count: u32, arguments: *mut *mut u16) {
     // SAFETY: the dispatcher passes `count` terminated strings.
     let service_name = unsafe { first_argument(count, arguments) };
-    let Ok(stop) = Event::new().map(Arc::new) else { return };
+    let prepared = PREPARED.lock().unwrap_or_else(PoisonError::into_inner).take();
+    // Made before the dispatcher was called, and taken only here, once.
+    let Some(Prepared { host, stop: Ok(stop) }) = prepared else { return };
     // The handler may be called as long as the process lives.
     let control: &'static Control = Box::leak(Box::new(Control { stop, status: AtomicPtr::new(null_mut()) }));
     let context = std::ptr::from_ref(control).cast_mut().cast();
@@ -48,25 +54,19 @@ unsafe extern "system" fn service_main(count: u32, arguments: *mut *mut u16) {
     let status = unsafe { RegisterServiceCtrlHandlerExW(name.as_ptr(), Some(control_handler), context) };
     control.status.store(status, Ordering::Release);
     control.report(SERVICE_START_PENDING, NO_ERROR);
-    let exit_code = match serve(&service_name, control) {
+    let exit_code = match host.and_then(|host| serve(&service_name, host, control)) {
         Ok(()) => NO_ERROR,
         Err(error) => system_code(&error).unwrap_or(ERROR_EXCEPTION_IN_SERVICE),
     };
     control.report(SERVICE_STOPPED, exit_code);
 }
 
-fn serve(service_name: &str, control: &Control) -> io::Result<()> {
-    let executable = env::current_exe()?;
-    let file_name = executable
-        .file_name()
-        .and_then(|name| name.to_str())
-        .ok_or_else(|| system_error(ERROR_INVALID_NAME))?;
-    let host = Host::new(file_name, &control.stop)?;
+fn serve(service_name: &str, host: Host, control: &Control) -> io::Result<()> {
     control.report(SERVICE_RUNNING, NO_ERROR);
     let reason = host.serve();
     control.report(SERVICE_STOP_PENDING, NO_ERROR);
     if !matches!(reason, Ok(Reason::Stopped)) {
-        remove(service_name, Path::new(&executable));
+        remove(service_name, &env::current_exe()?);
     }
     reason.map(drop)
 }
@@ -109,6 +109,32 @@ unsafe fn first_argument(count: u32, arguments: *mut *mut u16) -> String {
     };
     String::from_utf16_lossy(units)
 }
+
+/// What the main thread makes for the service's own.
+struct Prepared {
+    host: io::Result<Host>,
+    stop: io::Result<Arc<Event>>,
+}
+
+impl Prepared {
+    fn new() -> Self {
+        let stop = Event::new().map(Arc::new);
+        let host = match &stop {
+            Ok(stop) => Self::host(stop),
+            Err(_) => Err(system_error(ERROR_NOT_ENOUGH_MEMORY)),
+        };
+        Self { host, stop }
+    }
+
+    fn host(stop: &Arc<Event>) -> io::Result<Host> {
+        let executable = env::current_exe()?;
+        let file_name = executable.file_name().and_then(|name| name.to_str());
+        Host::new(file_name.ok_or_else(|| system_error(ERROR_INVALID_NAME))?, stop)
+    }
+}
+
+/// Passed on here, because the dispatcher passes nothing on.
+static PREPARED: Mutex<Option<Prepared>> = Mutex::new(None);
 
 /// What the service's thread and the control handler share.
 struct Control {
