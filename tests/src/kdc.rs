@@ -21,6 +21,15 @@ pub const REALM: &str = "LAB.TEST";
 /// A realm that trusts the host's, and is trusted by it.
 pub const OTHER_REALM: &str = "OTHER.TEST";
 
+/// Another, of a time when trusts had keys for RC4 only.
+pub const OLD_REALM: &str = "OLD.TEST";
+
+/// A name of the host that the KDCs know the realm of. A resolver has to be told of it.
+pub const REFERRED_HOST: &str = "host.lab.test";
+
+/// A name by which the resolver knows the host, and under which its service has a key for RC4 only.
+pub const OLD_HOST: &str = "127.1";
+
 /// The password of every principal that has no other.
 pub const PASSWORD: &str = ADMINISTRATOR.password;
 
@@ -43,16 +52,17 @@ fn missing(packages: &[(&'static str, &str)]) -> Vec<&'static str> {
     packages.iter().filter(|(_, file)| !Path::new(file).exists()).map(|(package, _)| *package).collect()
 }
 
-/// A running KDC of both realms. Dropping it stops it and removes its folder, and so does the end of this program.
+/// A running KDC of the realms. Dropping it stops it and removes its folder, and so does the end of this program.
 ///
 /// The principals of [`REALM`]: the lab's two administrators with their passwords, `aes128` and `aes256-sha2` (which have a key of this type only),
-/// `rc4` (likewise), `locked`, `expired` (whose password is), and the host's `cifs/localhost` and `cifs/weak`, of
-/// which the latter has a key for RC4 only. [`OTHER_REALM`] has `Administrator`.
+/// `rc4` (likewise), `locked`, `expired` (whose password is), and the host's `cifs/localhost` and those of its
+/// other names. The
+/// other realms have `Administrator`. The host takes `Administrator` and `rc4` for its administrator.
 #[derive(Debug)]
 pub struct Kdc {
     folder: PathBuf,
-    port: u16,
-    other_port: u16,
+    /// The realms with their ports.
+    realms: [(&'static str, u16); 3],
     process: Option<Child>,
 }
 
@@ -66,7 +76,8 @@ impl Kdc {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let folder = folders::labs().join(format!("kdc-{}-{count}", std::process::id()));
         fs::create_dir_all(&folder)?;
-        let mut kdc = Self { folder, port: free_port()?, other_port: free_port()?, process: None };
+        let realms = [(REALM, free_port()?), (OTHER_REALM, free_port()?), (OLD_REALM, free_port()?)];
+        let mut kdc = Self { folder, realms, process: None };
         kdc.configure()?;
         kdc.create_principals()?;
         kdc.process = Some(kdc.spawn()?);
@@ -85,9 +96,9 @@ impl Kdc {
         ]
     }
 
-    /// A krb5.conf for clients that knows both realms; what is given goes into its `[libdefaults]`, in front.
+    /// A krb5.conf for clients that knows the realms; what is given goes into its `[libdefaults]`, in front.
     pub fn configuration(&self, defaults: &[&str]) -> Result<PathBuf> {
-        self.configuration_with_kdc(defaults, &format!("127.0.0.1:{}", self.port))
+        self.configuration_with_kdc(defaults, &self.address())
     }
 
     /// Like [`Self::configuration`], with another address for the KDC of [`REALM`].
@@ -98,7 +109,7 @@ impl Kdc {
 
     /// Like [`Self::configuration`], without a word about the realm of the host: the KDCs have to say it.
     pub fn configuration_without_place(&self, defaults: &[&str]) -> Result<PathBuf> {
-        self.write_configuration(defaults, &format!("127.0.0.1:{}", self.port), "")
+        self.write_configuration(defaults, &self.address(), "")
     }
 
     /// A path in the KDC's folder that nobody has had yet, for a credential cache.
@@ -110,17 +121,31 @@ impl Kdc {
 
     /// Gets a ticket-granting ticket with MIT's kinit.
     pub fn kinit(&self, principal: &str, cache: &str, options: &[&str]) -> Result<()> {
+        self.kinit_as(&self.configuration(&[])?, principal, cache, options)
+    }
+
+    /// Like [`Self::kinit`], with this krb5.conf.
+    pub fn kinit_as(
+        &self,
+        configuration: &Path,
+        principal: &str,
+        cache: &str,
+        options: &[&str],
+    ) -> Result<()> {
         let mut kinit = Command::new("/usr/bin/kinit");
-        kinit.env("KRB5_CONFIG", self.configuration(&[])?);
-        kinit.args(["-c", cache]).args(options).arg(principal);
+        kinit.env("KRB5_CONFIG", configuration).args(["-c", cache]).args(options).arg(principal);
         feed(&mut kinit, &format!("{PASSWORD}\n"))
     }
 
     /// Gets a service ticket into a cache with MIT's kvno.
-    pub fn kvno(&self, service: &str, cache: &str, options: &[&str]) -> Result<()> {
+    pub fn kvno(&self, service: &str, cache: &str) -> Result<()> {
+        self.kvno_as(&self.configuration(&[])?, service, cache)
+    }
+
+    /// Like [`Self::kvno`], with this krb5.conf.
+    pub fn kvno_as(&self, configuration: &Path, service: &str, cache: &str) -> Result<()> {
         let mut kvno = Command::new("/usr/bin/kvno");
-        kvno.env("KRB5_CONFIG", self.configuration(&[])?);
-        feed(kvno.args(["-c", cache]).args(options).arg(service), "")
+        feed(kvno.env("KRB5_CONFIG", configuration).args(["-c", cache]).arg(service), "")
     }
 
     /// What MIT's klist says of a cache, with encryption types.
@@ -130,28 +155,34 @@ impl Kdc {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
+    /// Of the KDC of [`REALM`].
+    fn address(&self) -> String {
+        let [(_, port), ..] = self.realms;
+        format!("127.0.0.1:{port}")
+    }
+
     fn configure(&self) -> Result<()> {
         let folder = self.folder.display();
         let mut kdc_conf = String::from("[realms]\n");
-        for (realm, port) in [(REALM, self.port), (OTHER_REALM, self.other_port)] {
+        for (realm, port) in self.realms {
             kdc_conf += &format!(
                 "{realm} = {{\n kdc_listen = 127.0.0.1:{port}\n kdc_tcp_listen = 127.0.0.1:{port}\n \
                  database_name = {folder}/{realm}\n key_stash_file = {folder}/{realm}.stash\n \
                  acl_file = {folder}/kadm5.acl\n disable_pac = true\n host_based_services = cifs\n \
-                 supported_enctypes = aes256-cts:normal aes128-cts:normal\n}}\n"
+                 supported_enctypes = aes256-cts:normal aes128-cts:normal arcfour-hmac:normal\n}}\n"
             );
         }
         fs::write(self.folder.join("kdc.conf"), kdc_conf)?;
         let krb5_conf = format!(
-            "[libdefaults]\n default_realm = {REALM}\n allow_weak_crypto = true\n dns_lookup_kdc = false\n\
-             [domain_realm]\n localhost = {REALM}\n"
+            "[libdefaults]\n default_realm = {REALM}\n allow_weak_crypto = true\n allow_rc4 = true\n dns_lookup_kdc = false\n\
+             [domain_realm]\n {REFERRED_HOST} = {REALM}\n"
         );
         fs::write(self.folder.join("krb5.conf"), krb5_conf)?;
         let user = ADMINISTRATOR.name;
         // smbd puts its workgroup before the principals of its own realm, and before others their realm.
         let unicode = UNICODE_ADMINISTRATOR.name;
         let map = format!(
-            "root = {user} WORKGROUP\\{user} {OTHER_REALM}\\{user} {user}@{REALM}\n\
+            "root = {user} WORKGROUP\\{user} {OTHER_REALM}\\{user} {OLD_REALM}\\{user} WORKGROUP\\rc4 {user}@{REALM}\n\
              sync = {unicode} WORKGROUP\\{unicode} {unicode}@{REALM}\n"
         );
         fs::write(self.folder.join("username.map"), map)?;
@@ -159,7 +190,7 @@ impl Kdc {
     }
 
     fn create_principals(&self) -> Result<()> {
-        for realm in [REALM, OTHER_REALM] {
+        for (realm, _) in self.realms {
             let mut create = self.command("kdb5_util", realm);
             feed(create.args(["create", "-s", "-P", "master-key-of-a-lab"]), "")?;
         }
@@ -167,9 +198,13 @@ impl Kdc {
         let keytab = self.folder.join("smb.keytab");
         let keytab = keytab.display();
         // The key of a trust is the same on both sides.
-        let trusts = format!(
-            "addprinc -pw trust krbtgt/{REALM}@{OTHER_REALM}\naddprinc -pw trust krbtgt/{OTHER_REALM}@{REALM}\n"
-        );
+        let trust = |realm: &str, options: &str| {
+            format!(
+                "addprinc {options} -pw trust krbtgt/{REALM}@{realm}\naddprinc {options} -pw trust krbtgt/{realm}@{REALM}\n"
+            )
+        };
+        let old_session = format!("setstr krbtgt/{REALM}@{OLD_REALM} session_enctypes arcfour-hmac\n");
+        let (new, old) = (trust(OTHER_REALM, ""), trust(OLD_REALM, "-e arcfour-hmac:normal"));
         let lab = format!(
             "addprinc +requires_preauth -pw {PASSWORD} {user}\n\
              addprinc +requires_preauth -pw \"{}\" {}\n\
@@ -179,20 +214,25 @@ impl Kdc {
              addprinc -allow_tix -pw {PASSWORD} locked\n\
              addprinc -pwexpire yesterday -pw {PASSWORD} expired\n\
              addprinc -randkey cifs/localhost\n\
-             addprinc -e arcfour-hmac:normal -randkey cifs/weak\n\
-             ktadd -k {keytab} cifs/localhost cifs/weak\n",
+             addprinc -randkey cifs/{REFERRED_HOST}\n\
+             addprinc -e arcfour-hmac:normal -randkey cifs/{OLD_HOST}\n\
+             setstr cifs/{OLD_HOST} session_enctypes arcfour-hmac\n\
+             ktadd -k {keytab} cifs/localhost cifs/{REFERRED_HOST} cifs/{OLD_HOST}\n",
             unicode.password, unicode.name
         );
         let other = format!("addprinc +requires_preauth -pw {PASSWORD} {user}\n");
-        feed(&mut self.command("kadmin.local", REALM), &(lab + &trusts))?;
-        feed(&mut self.command("kadmin.local", OTHER_REALM), &(other + &trusts))
+        feed(&mut self.command("kadmin.local", REALM), &(lab + &new + &old))?;
+        feed(&mut self.command("kadmin.local", OTHER_REALM), &(other.clone() + &new))?;
+        feed(&mut self.command("kadmin.local", OLD_REALM), &(other + &old + &old_session))
     }
 
     /// The KDC, with a shell around it that ends it together with this program.
     fn spawn(&self) -> Result<Child> {
         let mut keeper = Command::new("/bin/sh");
         keeper.args(["-c", r#""$@" & read -r _; kill $!; wait; rm -rf "$FOLDER""#, "kdc-keeper"]);
-        keeper.args(["/usr/sbin/krb5kdc", "-n", "-r", REALM, "-r", OTHER_REALM]);
+        keeper
+            .args(["/usr/sbin/krb5kdc", "-n"])
+            .args(self.realms.iter().flat_map(|(realm, _)| ["-r", realm]));
         keeper.env("FOLDER", &self.folder).process_group(0);
         self.set_environment(&mut keeper);
         let log = fs::File::create(self.folder.join("kdc.log"))?;
@@ -205,7 +245,7 @@ impl Kdc {
 
         let started = Instant::now();
         let answers = |port| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
-        while !answers(self.port) || !answers(self.other_port) {
+        while !self.realms.iter().all(|(_, port)| answers(*port)) {
             if started.elapsed() > PATIENCE {
                 let log = fs::read_to_string(self.folder.join("kdc.log")).unwrap_or_default();
                 bail!("krb5kdc is not ready:\n{log}");
@@ -217,12 +257,14 @@ impl Kdc {
 
     fn write_configuration(&self, defaults: &[&str], address: &str, place: &str) -> Result<PathBuf> {
         let path = self.fresh_path();
+        let others = self.realms[1..].iter();
+        let others = others.map(|(realm, port)| format!(" {realm} = {{\n  kdc = 127.0.0.1:{port}\n }}\n"));
         let text = format!(
             "[libdefaults]\n {}\n default_realm = {REALM}\n allow_weak_crypto = true\n dns_lookup_kdc = false\n \
              dns_lookup_realm = false\n dns_canonicalize_hostname = false\n rdns = false\n\
-             [realms]\n {REALM} = {{\n  kdc = {address}\n }}\n {OTHER_REALM} = {{\n  kdc = 127.0.0.1:{}\n }}\n{place}",
+             [realms]\n {REALM} = {{\n  kdc = {address}\n }}\n{}{place}",
             defaults.join("\n "),
-            self.other_port
+            others.collect::<String>()
         );
         fs::write(&path, text)?;
         Ok(path)

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use end_to_end::host::Host;
-use end_to_end::kdc::{Kdc, OTHER_REALM, PASSWORD, REALM};
+use end_to_end::kdc::{Kdc, OLD_HOST, OLD_REALM, OTHER_REALM, PASSWORD, REALM, REFERRED_HOST};
 use end_to_end::lab::{Lab, LabOptions, UNICODE_ADMINISTRATOR};
 use end_to_end::module::{Outcome, Task, outcome};
 use end_to_end::server::{SilentServer, refused_port};
@@ -321,33 +321,96 @@ fn names_with_a_domain_and_bare_ones_are_for_ntlm() {
 #[test]
 fn every_encryption_type_that_is_permitted_serves() {
     in_realm(|member| {
-        for (enctype, lines) in [
-            ("aes128-cts-hmac-sha1-96", ["permitted_enctypes = aes128-cts"]),
-            ("aes256-cts-hmac-sha1-96", ["permitted_enctypes = aes256-cts"]),
+        for (enctype, name) in [
+            ("aes128-cts-hmac-sha1-96", "aes128-cts"),
+            ("aes256-cts-hmac-sha1-96", "aes256-cts"),
+            ("DEPRECATED:arcfour-hmac", "arcfour-hmac"),
         ] {
-            let cache = cache_of(member, &administrator(), &[]);
-            Run::new(member).cache(&cache).defaults(&lines).assert_runs_with("Kerberos");
+            let line = format!("permitted_enctypes = {name}");
+            let configuration = member.kdc.configuration(&[&line]).expect("a krb5.conf");
+            let run = || Run::new(member).configuration(&configuration);
+            run().user(&administrator()).password(PASSWORD).assert_runs_with("Kerberos");
+            let cache = format!("FILE:{}", member.kdc.fresh_path().display());
+            member.kdc.kinit_as(&configuration, &administrator(), &cache, &[]).expect("a ticket");
+            run().cache(&cache).assert_runs_with("Kerberos");
+            // MIT's word for what is in the cache.
+            member.kdc.kvno_as(&configuration, "cifs/localhost", &cache).expect("a service ticket");
             let list = member.kdc.klist(&cache).expect("klist");
-            let service = list.split("cifs/localhost").nth(1).unwrap_or_default().to_owned();
+            let service = list.split("cifs/localhost").nth(1).unwrap_or_default();
             assert!(service.contains(&format!("(skey, tkt): {enctype}")), "{list}");
-            let run = Run::new(member).user(&administrator()).password(PASSWORD).defaults(&lines);
-            run.assert_runs_with("Kerberos");
+            run().cache(&cache).assert_runs_with("Kerberos");
         }
+    });
+}
+
+#[test]
+fn an_encryption_type_that_is_not_permitted_does_not_serve() {
+    in_realm(|member| {
+        let lines = ["permitted_enctypes = camellia256-cts"];
+        let cache = cache_of(member, &administrator(), &[]);
+        Run::new(member).cache(&cache).defaults(&lines).assert_told(&["enctypes"]);
+        for lines in [&["permitted_enctypes = aes"][..], &["allow_rc4 = false"]] {
+            let run = || Run::new(member).defaults(lines).with("hostname", OLD_HOST);
+            run().cache(&cache).assert_told(&["cifs/127.1"]);
+            run().user(&administrator()).password(PASSWORD).assert_runs_with("NTLMv2");
+            // Nobody but Kerberos knows this user.
+            run().user(&format!("rc4@{REALM}")).password(PASSWORD).assert_told(&["STATUS_LOGON_FAILURE"]);
+        }
+    });
+}
+
+#[test]
+fn an_account_and_a_service_without_aes_connect() {
+    in_realm(|member| {
+        let name = format!("rc4@{REALM}");
+        for host in ["localhost", OLD_HOST] {
+            let run = || Run::new(member).with("hostname", host);
+            run().user(&name).password(PASSWORD).assert_runs_with("Kerberos");
+            run().cache(&cache_of(member, &name, &[])).assert_runs_with("Kerberos");
+            run().user(&administrator()).password(PASSWORD).assert_runs_with("Kerberos");
+            run().cache(&cache_of(member, &administrator(), &[])).assert_runs_with("Kerberos");
+        }
+        Run::new(member)
+            .user(&name)
+            .password("not-it")
+            .assert_told(&["the password of rc4@LAB.TEST is wrong"]);
     });
 }
 
 #[test]
 fn a_user_of_another_realm_connects() {
     in_realm(|member| {
-        let name = format!("Administrator@{OTHER_REALM}");
         let placed = member.kdc.configuration(&[]).expect("a krb5.conf");
-        let referred = member.kdc.configuration_without_place(&[]).expect("a krb5.conf");
-        for configuration in [placed, referred] {
-            let run = || Run::new(member).configuration(&configuration);
+        let guessed = member.kdc.configuration_without_place(&[]).expect("a krb5.conf");
+        for realm in [OTHER_REALM, OLD_REALM] {
+            for configuration in [&placed, &guessed] {
+                let name = format!("Administrator@{realm}");
+                let run = || Run::new(member).configuration(configuration);
+                run().user(&name).password(PASSWORD).assert_runs_with("Kerberos");
+                let cache = cache_of(member, &name, &[]);
+                run().cache(&cache).assert_runs_with("Kerberos");
+                run().cache(&cache).assert_runs_with("Kerberos");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_kdc_refers_to_the_realm_of_the_host() {
+    in_realm(|member| {
+        let hosts = member.kdc.fresh_path();
+        fs::write(&hosts, format!("127.0.0.1 {REFERRED_HOST}\n")).expect("a file");
+        let script = format!(r#"mount --bind {} /etc/hosts && exec "$0" "$@""#, hosts.display());
+        let resolving = ["unshare", "--mount", "sh", "-c", script.as_str()];
+        // The host's domain is not the name of a realm in this one: nobody can guess it.
+        let configuration = member.kdc.configuration_without_place(&["default_realm = NOWHERE.TEST"]);
+        let configuration = configuration.expect("a krb5.conf");
+        for realm in [REALM, OTHER_REALM, OLD_REALM] {
+            let name = format!("Administrator@{realm}");
+            let run = || Run::new(member).configuration(&configuration).under(&resolving);
+            let run = || run().with("hostname", REFERRED_HOST);
             run().user(&name).password(PASSWORD).assert_runs_with("Kerberos");
-            let cache = cache_of(member, &name, &[]);
-            run().cache(&cache).assert_runs_with("Kerberos");
-            run().cache(&cache).assert_runs_with("Kerberos");
+            run().cache(&cache_of(member, &name, &[])).assert_runs_with("Kerberos");
         }
     });
 }
@@ -422,7 +485,7 @@ fn a_cached_service_ticket_needs_no_kdc() {
         let cache = cache_of(member, &administrator(), &[]);
         let run = || Run::new(member).configuration(&away).cache(&cache);
         run().assert_told(&["no Kerberos KDC of the realm LAB.TEST answers", "88"]);
-        member.kdc.kvno("cifs/localhost", &cache, &[]).expect("a service ticket");
+        member.kdc.kvno("cifs/localhost", &cache).expect("a service ticket");
         run().assert_runs_with("Kerberos");
     });
 }
@@ -466,7 +529,7 @@ fn clocks_that_differ_are_told() {
         run().user(&administrator()).password(PASSWORD).assert_told(&words);
         let cache = cache_of(member, &administrator(), &[]);
         run().cache(&cache).assert_told(&words);
-        member.kdc.kvno("cifs/localhost", &cache, &[]).expect("a service ticket");
+        member.kdc.kvno("cifs/localhost", &cache).expect("a service ticket");
         run().cache(&cache).assert_told(&["clock"]);
     });
 }
@@ -485,9 +548,9 @@ fn an_address_has_no_ticket() {
 fn krb5_conf_says_how_names_are_completed() {
     in_realm(|member| {
         // The resolver knows this short form of an address, the KDC does not.
-        let run = || Run::new(member).with("hostname", "127.1");
+        let run = || Run::new(member).with("hostname", "127.0.1");
         let cache = cache_of(member, &administrator(), &[]);
-        run().cache(&cache).assert_told(&["the KDC has no service cifs/127.1", "rdns"]);
+        run().cache(&cache).assert_told(&["the KDC has no service cifs/127.0.1", "rdns"]);
         run().user(&administrator()).password(PASSWORD).assert_runs_with("NTLMv2");
         for setting in ["dns_canonicalize_hostname = true", "dns_canonicalize_hostname = fallback"] {
             run().cache(&cache).defaults(&[setting, "rdns = true"]).assert_runs_with("Kerberos");

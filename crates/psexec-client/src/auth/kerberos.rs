@@ -7,13 +7,18 @@
 mod caches;
 mod context;
 mod error;
+mod exchange;
 mod kcm;
+mod key;
+mod message;
+mod ticket;
 
 use std::net::IpAddr;
 use std::time::Duration;
 
-use krb5::client::NT_SRV_HST;
-use krb5::{AsyncKdcClient, Credentials, KdcClient, Krb5Conf, Principal};
+use krb5::client::{MAX_HOPS, NT_SRV_HST, NT_SRV_INST};
+use krb5::config::parse_enctype_list;
+use krb5::{AsyncKdcClient, ConfigError, KdcClient, Krb5Conf, Principal};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
@@ -21,6 +26,9 @@ use zeroize::Zeroizing;
 use caches::{Cache, Wanted};
 pub(super) use context::Context;
 pub use error::KerberosError;
+use exchange::Kdc;
+use key::RC4_HMAC;
+use ticket::{GRANTING_SERVICE, Ticket};
 
 /// Whose ticket, and where it comes from.
 pub(super) enum Identity {
@@ -62,15 +70,14 @@ fn is_address(host: &str) -> bool {
 
 /// Where tickets come from.
 struct Tickets {
-    configuration: Krb5Conf,
+    realms: Realms,
     source: Source,
-    bound: Duration,
 }
 
 enum Source {
     Cache(Box<Cache>),
     /// A ticket-granting ticket that we got for a password.
-    Granted(Box<Credentials>),
+    Granted(Box<Ticket>),
 }
 
 impl Tickets {
@@ -79,60 +86,52 @@ impl Tickets {
         configuration: Krb5Conf,
         bound: Duration,
     ) -> Result<Self, KerberosError> {
+        let realms = Realms { configuration, bound };
         let source = match identity {
             Identity::Password(username, password) => {
-                let client = client_principal(&username, &configuration)?;
-                let granted = log_in(&client, &password, &configuration, bound).await?;
-                Source::Granted(Box::new(granted))
+                let client = client_principal(&username, &realms.configuration)?;
+                Source::Granted(Box::new(realms.log_in(&client, &password).await?))
             }
-            Identity::Default => Source::Cache(open_cache(None, &configuration).await?),
+            Identity::Default => Source::Cache(open_cache(None, &realms.configuration).await?),
             Identity::Cached(username) => {
-                let wanted = Wanted::parse(&username, &configuration)?;
-                Source::Cache(open_cache(Some(wanted), &configuration).await?)
+                let wanted = Wanted::parse(&username, &realms.configuration)?;
+                Source::Cache(open_cache(Some(wanted), &realms.configuration).await?)
             }
         };
-        Ok(Tickets { configuration, source, bound })
+        Ok(Tickets { realms, source })
     }
 
     /// The names under which the host may be known to the KDC, as `dns_canonicalize_hostname` and `rdns` say.
     async fn names_of(&self, host: &str) -> Vec<String> {
-        let setting = |name| self.configuration.get(&["libdefaults", name]);
+        let setting = |name| self.realms.configuration.get(&["libdefaults", name]);
         let given = normalised(host);
         let with_reverse = setting("rdns").is_none_or(is_true);
         match setting("dns_canonicalize_hostname") {
             Some("fallback") => {
-                let canonical = canonical_name(&given, with_reverse, self.bound).await;
+                let canonical = canonical_name(&given, with_reverse, self.realms.bound).await;
                 if canonical == given { vec![given] } else { vec![given, canonical] }
             }
             Some(value) if !is_true(value) => vec![given],
-            _ => vec![canonical_name(&given, with_reverse, self.bound).await],
+            _ => vec![canonical_name(&given, with_reverse, self.realms.bound).await],
         }
     }
 
     /// A ticket for the SMB server of this name.
-    async fn get(&mut self, host: &str) -> Result<Credentials, KerberosError> {
+    async fn get(&mut self, host: &str) -> Result<Ticket, KerberosError> {
         // In a realm that krb5.conf does not tell the client's KDC is to find the service.
-        let realm = self.configuration.host_realm(host).unwrap_or_default();
+        let realm = self.realms.configuration.host_realm(host).unwrap_or_default();
         let service = Principal::new(NT_SRV_HST, ["cifs", host], realm);
         match &self.source {
-            Source::Granted(granted) => self.ask(granted, &service).await,
+            Source::Granted(granting) => self.realms.grant(granting, &service).await,
             Source::Cache(cache) => {
                 if let Some(ticket) = cache.service_ticket(&service) {
                     return Ok(ticket);
                 }
-                let ticket = self.ask(&cache.ticket_granting_ticket()?, &service).await?;
+                let ticket = self.realms.grant(&cache.granting_ticket()?, &service).await?;
                 cache.keep(&ticket);
                 Ok(ticket)
             }
         }
-    }
-
-    /// Asks the KDC for a service ticket.
-    async fn ask(&self, granted: &Credentials, service: &Principal) -> Result<Credentials, KerberosError> {
-        let realm = &granted.client.realm;
-        let kdc = kdc(realm, &self.configuration, self.bound).await?;
-        let asked = within(self.bound, realm, kdc.service_ticket(granted, service)).await?;
-        asked.map_err(|error| KerberosError::from_kdc(error, &granted.client, service))
     }
 }
 
@@ -143,26 +142,130 @@ async fn open_cache(wanted: Option<Wanted>, configuration: &Krb5Conf) -> Result<
     opened.map_err(|error| KerberosError::Cryptography(error.to_string()))?.map(Box::new)
 }
 
-/// The AS exchange.
-async fn log_in(
-    client: &Principal,
-    password: &str,
-    configuration: &Krb5Conf,
+/// The KDCs of all realms, each question to them bounded.
+struct Realms {
+    configuration: Krb5Conf,
     bound: Duration,
-) -> Result<Credentials, KerberosError> {
-    let kdc = kdc(&client.realm, configuration, bound).await?;
-    let login = within(bound, &client.realm, kdc.login_with_password(client, password)).await?;
-    login.map_err(|error| KerberosError::from_login(error, client))
 }
 
-async fn kdc(
-    realm: &str,
-    configuration: &Krb5Conf,
-    bound: Duration,
-) -> Result<AsyncKdcClient, KerberosError> {
-    let located = within(bound, realm, AsyncKdcClient::from_config(configuration, realm)).await?;
-    let client: KdcClient = located.map_err(KerberosError::from_configuration)?.into_client();
-    Ok(client.with_timeout(bound).into())
+impl Realms {
+    /// The AS exchange.
+    async fn log_in(&self, client: &Principal, password: &str) -> Result<Ticket, KerberosError> {
+        match self.log_in_with_aes(client, password).await {
+            Err(error) if self.may_have_rc4(&error) => {
+                let kdc = self.locate(&client.realm).await?;
+                let enctypes = self.enctypes();
+                let login =
+                    within(self.bound, &client.realm, kdc.log_in(client, password, &enctypes)).await?;
+                login.map_err(|error| KerberosError::from_login(error, client))
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn log_in_with_aes(&self, client: &Principal, password: &str) -> Result<Ticket, KerberosError> {
+        let kdc = self.kdc(&client.realm).await?;
+        let login = within(self.bound, &client.realm, kdc.login_with_password(client, password)).await?;
+        login.map(Ticket::from).map_err(|error| KerberosError::from_login(error, client))
+    }
+
+    /// The TGS exchange, across realms.
+    async fn grant(&self, granting: &Ticket, service: &Principal) -> Result<Ticket, KerberosError> {
+        match self.grant_with_aes(granting, service).await {
+            Err(error) if self.may_have_rc4(&error) => {
+                // What the other way says is no more helpful if it fails too.
+                self.grant_with_any(granting, service).await.or(Err(error))
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn grant_with_aes(&self, granting: &Ticket, service: &Principal) -> Result<Ticket, KerberosError> {
+        let Some(credentials) = &granting.credentials else {
+            return Err(KerberosError::EncryptionTypes { principal: granting.client.to_string() });
+        };
+        let realm = &granting.client.realm;
+        let kdc = self.kdc(realm).await?;
+        let asked = within(self.bound, realm, kdc.service_ticket(credentials, service)).await?;
+        asked.map(Ticket::from).map_err(|error| KerberosError::from_kdc(error, &granting.client, service))
+    }
+
+    /// From realm to realm, as each KDC refers to the next.
+    async fn grant_with_any(&self, granting: &Ticket, service: &Principal) -> Result<Ticket, KerberosError> {
+        let (mut granting, mut service) = (granting.clone(), service.clone());
+        for _ in 0..MAX_HOPS {
+            let here = granting.granting_realm()?.to_owned();
+            let asked = match service.realm.is_empty() || service.realm == here {
+                true => Principal::new(NT_SRV_HST, service.components.clone(), &here),
+                false => Principal::new(NT_SRV_INST, [GRANTING_SERVICE, &service.realm], &here),
+            };
+            match self.grant_with_any_once(&granting, &asked, &here).await {
+                Ok(ticket) if ticket.server.components == service.components => return Ok(ticket),
+                Ok(ticket) => granting = ticket,
+                // A KDC that does not refer: the host's domain may be the name of its realm.
+                Err(KerberosError::UnknownService { .. }) if service.realm.is_empty() => {
+                    service.realm = self.guess_realm(&service).filter(|realm| *realm != here).unwrap_or(here);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(KerberosError::UnknownService { service: error::without_referral(&service) })
+    }
+
+    async fn grant_with_any_once(
+        &self,
+        granting: &Ticket,
+        asked: &Principal,
+        realm: &str,
+    ) -> Result<Ticket, KerberosError> {
+        let (kdc, enctypes) = (self.locate(realm).await?, self.enctypes());
+        let ticket = within(self.bound, realm, kdc.grant(granting, asked, &enctypes)).await?;
+        ticket.map_err(|error| KerberosError::from_kdc(error, &granting.client, asked))
+    }
+
+    /// The domain of a service's host in capitals; the default realm if it has none.
+    fn guess_realm(&self, service: &Principal) -> Option<String> {
+        let domain = service.components.last()?.split_once('.').map(|(_, domain)| domain.to_uppercase());
+        domain.or_else(|| self.configuration.default_realm().map(Into::into))
+    }
+
+    /// Whether it is the lack of AES keys that stopped us, which shows in several ways: a KDC that has no key asks the
+    /// crate to guess another realm, which then is not there or does not have the service.
+    fn may_have_rc4(&self, error: &KerberosError) -> bool {
+        let is_missing = match error {
+            KerberosError::EncryptionTypes { .. }
+            | KerberosError::UnknownRealm { .. }
+            | KerberosError::UnknownService { .. } => true,
+            KerberosError::Configuration(ConfigError::BadValue { tag, .. }) => tag.ends_with("enctypes"),
+            _ => false,
+        };
+        is_missing && self.enctypes().contains(&RC4_HMAC)
+    }
+
+    /// The encryption types that krb5.conf permits and we know, best first.
+    fn enctypes(&self) -> Vec<i32> {
+        let setting = |name| self.configuration.get(&["libdefaults", name]);
+        let permitted = parse_enctype_list(setting("permitted_enctypes").unwrap_or("DEFAULT"));
+        let is_rc4_allowed = setting("allow_rc4").is_none_or(is_true);
+        let is_known = |enctype: &i32| matches!(enctype, 17..=20) || *enctype == RC4_HMAC && is_rc4_allowed;
+        permitted.into_iter().filter(is_known).collect()
+    }
+
+    async fn kdc(&self, realm: &str) -> Result<AsyncKdcClient, KerberosError> {
+        let located =
+            within(self.bound, realm, AsyncKdcClient::from_config(&self.configuration, realm)).await?;
+        let client: KdcClient = located.map_err(KerberosError::from_configuration)?.into_client();
+        Ok(client.with_timeout(self.bound).into())
+    }
+
+    /// The KDCs of a realm for our own exchanges, also where krb5.conf leaves no AES.
+    async fn locate(&self, realm: &str) -> Result<Kdc, KerberosError> {
+        let addresses = match self.configuration.kdcs(realm) {
+            Ok(addresses) => addresses,
+            Err(_) => self.kdc(realm).await?.client().kdcs().to_vec(),
+        };
+        Ok(Kdc { realm: realm.into(), addresses })
+    }
 }
 
 /// Bounds what asks a KDC.

@@ -3,13 +3,14 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use krb5::ccache::same_principal;
-use krb5::{CCache, CacheName, Credentials, Krb5Conf, Principal};
+use krb5::{CCache, CacheName, Krb5Conf, Principal};
 
 use super::error::KerberosError;
 use super::kcm;
+use super::ticket::Ticket;
 
 /// A credential cache that holds the tickets of one principal.
 pub(super) struct Cache {
@@ -59,46 +60,50 @@ impl Cache {
     }
 
     /// A valid ticket for the service, in whichever realm that is if none is named.
-    pub(super) fn service_ticket(&self, service: &Principal) -> Option<Credentials> {
-        let now = now();
-        let is_it = |server: &Principal| {
+    pub(super) fn service_ticket(&self, service: &Principal) -> Option<Ticket> {
+        self.ticket(|server| {
             server.components == service.components
                 && (service.realm.is_empty() || server.realm.is_empty() || server.realm == service.realm)
-        };
-        let tickets = self
-            .content
-            .entries
-            .iter()
-            .filter(|entry| !entry.is_skey)
-            .filter_map(|entry| entry.credentials());
-        tickets
-            .filter(|ticket| same_principal(&ticket.client, self.principal()))
-            .filter(|ticket| is_it(&ticket.server) && !ticket.is_expired_at(now))
-            .max_by_key(|ticket| ticket.endtime)
+        })
     }
 
     /// A valid ticket-granting ticket.
-    pub(super) fn ticket_granting_ticket(&self) -> Result<Credentials, KerberosError> {
-        let now = now();
-        if let Some(ticket) = self.content.tgt(now) {
+    pub(super) fn granting_ticket(&self) -> Result<Ticket, KerberosError> {
+        let realm =
+            self.content.config("start_realm", None).and_then(|realm| std::str::from_utf8(realm).ok());
+        let granting = Principal::krbtgt(realm.unwrap_or(&self.principal().realm));
+        if let Some(ticket) = self.ticket(|server| same_principal(server, &granting)) {
             return Ok(ticket);
         }
         let (cache, principal) = (self.name.to_string(), self.principal().to_string());
-        let last_end = self.content.credentials().map(|ticket| ticket.endtime).max();
-        Err(match last_end {
-            Some(end) if end <= now => {
-                let since = std::time::Duration::from_secs(now.abs_diff(end));
+        let tickets = self.content.entries.iter().filter(|entry| !entry.is_config() && !entry.is_removed());
+        Err(match tickets.map(|entry| entry.endtime).max() {
+            Some(end) if i64::from(end) <= now() => {
+                let since = Duration::from_secs(now().abs_diff(end.into()));
                 KerberosError::Expired { cache, principal, since }
             }
             _ => KerberosError::NoTicket { cache, principal },
         })
     }
 
+    /// The principal's ticket for this server that is valid for the longest.
+    fn ticket(&self, is_wanted: impl Fn(&Principal) -> bool) -> Option<Ticket> {
+        let now = now();
+        let entries = self.content.entries.iter().filter(|entry| {
+            same_principal(&entry.client, self.principal())
+                && i64::from(entry.endtime) > now
+                && is_wanted(&entry.server)
+        });
+        let tickets = entries.filter_map(|entry| Some((entry.endtime, Ticket::from_entry(entry)?)));
+        tickets.max_by_key(|(end, _)| *end).map(|(_, ticket)| ticket)
+    }
+
     /// Keeps a service ticket for the next run, as far as that does no harm.
     ///
     /// The file is replaced as a whole, which changes its owner: one of somebody else's (`sudo` with the user's
     /// KRB5CCNAME) is left alone, and so is a link. What a daemon keeps would be gone for a moment: it is left alone.
-    pub(super) fn keep(&self, ticket: &Credentials) {
+    pub(super) fn keep(&self, ticket: &Ticket) {
+        let Some(credentials) = &ticket.credentials else { return };
         let (CacheName::File(path) | CacheName::DirMember(path)) = &self.name else { return };
         if !is_own_file(path) {
             return;
@@ -106,7 +111,7 @@ impl Cache {
         // Others may have added tickets since we read it.
         if let Ok(mut content) = self.name.read() {
             if same_principal(&content.principal, self.principal()) {
-                content.store(ticket);
+                content.store(credentials);
                 // Without it the next run asks the KDC again, that is all.
                 let _ = self.name.write(&content);
             }

@@ -4,17 +4,16 @@
 //!
 //! [RFC 4120]: https://www.rfc-editor.org/rfc/rfc4120
 //! [RFC 4121]: https://www.rfc-editor.org/rfc/rfc4121
-use std::time::{SystemTime, UNIX_EPOCH};
-
-use krb5::token::{ContextKey, PerMessageTokens, Role};
-use krb5::{Credentials, Key, Principal};
+use krb5::Principal;
 use zeroize::Zeroizing;
 
 use super::error::{KerberosError, without_referral};
-use crate::auth::der::{
-    GENERAL_STRING, GENERALIZED_TIME, OBJECT_IDENTIFIER, OCTET_STRING, Reader, SEQUENCE, application,
-    context, element, field, flags, integer, sequence,
+use super::key::{Key, cryptography};
+use super::message::{
+    Authenticator, Sealed, application_request, parse_error, parse_key, random_number, stamp,
 };
+use super::ticket::Ticket;
+use crate::auth::der::{OBJECT_IDENTIFIER, Reader, SEQUENCE, application, context, element};
 use crate::auth::spnego::mechanism;
 
 /// An authentication with a service, for which we have a ticket.
@@ -33,18 +32,14 @@ pub(in crate::auth) struct Context {
 
 impl Context {
     /// Starts with a service ticket; the token is for the service.
-    pub(super) fn start(ticket: &Credentials) -> Result<(Self, Vec<u8>), KerberosError> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    pub(super) fn start(ticket: &Ticket) -> Result<(Self, Vec<u8>), KerberosError> {
         let context = Context {
             service: ticket.server.clone(),
             session_key: ticket.session_key.clone(),
-            subkey: Key::random(ticket.session_key.enctype()).map_err(cryptography)?,
+            subkey: Key::random_like(&ticket.session_key)?,
             acceptor_subkey: None,
-            stamp: (
-                element(GENERALIZED_TIME, kerberos_time(now.as_secs()).as_bytes()),
-                integer(now.subsec_micros().into()),
-            ),
-            sequence_number: random_sequence_number()?,
+            stamp: stamp(),
+            sequence_number: random_number()?,
             acceptor_sequence_number: 0,
             is_mutual: false,
         };
@@ -57,7 +52,7 @@ impl Context {
         match unframe(token) {
             Some((REPLY, message)) => self.accept_reply(message),
             Some((ERROR, message)) => {
-                let code = error_code(message).ok_or(KerberosError::Malformed)?;
+                let (code, _) = parse_error(message).ok_or(KerberosError::Malformed)?;
                 Err(KerberosError::from_service(code, &self.service))
             }
             _ => Err(KerberosError::Malformed),
@@ -79,71 +74,42 @@ impl Context {
     ///
     /// [RFC 4121]: https://www.rfc-editor.org/rfc/rfc4121
     pub(in crate::auth) fn make_mic(&self, message: &[u8]) -> Result<Vec<u8>, KerberosError> {
-        let mic = self.messages()?.emit_mic(self.sequence_number.into(), message);
-        mic.map_err(|error| KerberosError::Cryptography(error.to_string()))
+        let messages = self.key()?.messages(self.acceptor_subkey.is_some())?;
+        messages.emit_mic(self.sequence_number.into(), message).map_err(cryptography)
     }
 
     /// Checks the first MIC token of the service.
     pub(in crate::auth) fn verify_mic(&self, message: &[u8], mic: &[u8]) -> Result<(), KerberosError> {
-        match self.messages()?.verify_mic(mic, message) {
+        let messages = self.key()?.messages(self.acceptor_subkey.is_some())?;
+        match messages.verify_mic(mic, message) {
             Ok(verified) if verified.seq == u64::from(self.acceptor_sequence_number) => Ok(()),
             _ => Err(KerberosError::NotGenuine { service: self.service() }),
         }
     }
 
     /// KRB_AP_REQ.
-    fn request(&self, ticket: &Credentials) -> Result<Vec<u8>, KerberosError> {
-        let authenticator = Zeroizing::new(self.authenticator(&ticket.client));
-        let sealed = ticket.session_key.encrypt(AUTHENTICATOR_USAGE, &authenticator).map_err(cryptography)?;
-        let encrypted = sequence(&[
-            field(0, integer(ticket.session_key.enctype().into())),
-            field(2, element(OCTET_STRING, &sealed)),
-        ]);
-        let request = sequence(&[
-            field(0, integer(VERSION)),
-            field(1, integer(REQUEST_TYPE)),
-            field(2, flags(MUTUAL_REQUIRED)),
-            field(3, ticket.ticket.clone()),
-            field(4, encrypted),
-        ]);
-        Ok(frame(REQUEST, &element(application(14), &request)))
-    }
-
-    fn authenticator(&self, client: &Principal) -> Vec<u8> {
-        let checksum =
-            sequence(&[field(0, integer(GSS_CHECKSUM)), field(1, element(OCTET_STRING, &gss_checksum()))]);
-        let subkey = sequence(&[
-            field(0, integer(self.subkey.enctype().into())),
-            field(1, element(OCTET_STRING, self.subkey.bytes())),
-        ]);
-        let authenticator = sequence(&[
-            field(0, integer(VERSION)),
-            field(1, element(GENERAL_STRING, client.realm.as_bytes())),
-            field(2, principal_name(client)),
-            field(3, checksum),
-            field(4, self.stamp.1.clone()),
-            field(5, self.stamp.0.clone()),
-            field(6, subkey),
-            field(7, integer(self.sequence_number.into())),
-        ]);
-        element(application(2), &authenticator)
+    fn request(&self, ticket: &Ticket) -> Result<Vec<u8>, KerberosError> {
+        let authenticator = Authenticator {
+            client: &ticket.client,
+            checksum: (GSS_CHECKSUM, &gss_checksum()),
+            stamp: &self.stamp,
+            subkey: Some(&self.subkey),
+            sequence_number: Some(self.sequence_number),
+        };
+        let sealed = ticket.session_key.encrypt(AUTHENTICATOR_USAGE, &authenticator.encode())?;
+        Ok(frame(REQUEST, &application_request(MUTUAL_REQUIRED, ticket, &sealed)))
     }
 
     /// KRB_AP_REP.
     fn accept_reply(&mut self, message: &[u8]) -> Result<(), KerberosError> {
         let not_genuine = || KerberosError::NotGenuine { service: self.service() };
-        let sealed = reply_cipher(message).ok_or(KerberosError::Malformed)?;
-        let part =
-            self.session_key.decrypt(REPLY_USAGE, sealed).map(Zeroizing::new).map_err(|_| not_genuine())?;
+        let sealed = sealed_reply(message).ok_or(KerberosError::Malformed)?;
+        let part = self.session_key.decrypt(REPLY_USAGE, sealed.cipher).map_err(|_| not_genuine())?;
         let part = ReplyPart::parse(&part).ok_or(KerberosError::Malformed)?;
         if (part.time, part.microseconds) != (&self.stamp.0, &self.stamp.1) {
             return Err(not_genuine());
         }
-        self.acceptor_subkey = part
-            .subkey
-            .map(|(enctype, key)| Key::new(enctype, key.to_vec()))
-            .transpose()
-            .map_err(cryptography)?;
+        self.acceptor_subkey = part.subkey.map(|(enctype, key)| Key::new(enctype, key)).transpose()?;
         self.acceptor_sequence_number = part.sequence_number;
         self.is_mutual = true;
         Ok(())
@@ -155,19 +121,8 @@ impl Context {
         }
         Ok(self.acceptor_subkey.as_ref().unwrap_or(&self.subkey))
     }
-
-    fn messages(&self) -> Result<PerMessageTokens<ContextKey>, KerberosError> {
-        let key = self.key()?;
-        let key = ContextKey::new(key.enctype(), key.bytes())
-            .map_err(|error| KerberosError::Cryptography(error.to_string()))?;
-        Ok(PerMessageTokens::new(key, Role::Initiator, self.acceptor_subkey.is_some()))
-    }
 }
 
-/// pvno
-const VERSION: i64 = 5;
-/// msg-type of KRB_AP_REQ
-const REQUEST_TYPE: i64 = 14;
 /// APOptions: mutual-required
 const MUTUAL_REQUIRED: u32 = 0x2000_0000;
 /// Key usages, [RFC 4120] 7.5.1.
@@ -214,11 +169,7 @@ impl<'a> ReplyPart<'a> {
         let microseconds = fields.expect(context(1))?.rest();
         let subkey = match fields.optional(context(2)) {
             None => None,
-            Some(mut key) => {
-                let mut key = key.expect(SEQUENCE)?;
-                let enctype = key.expect(context(0))?.unsigned()?;
-                Some((enctype as i32, key.expect(context(1))?.octets()?))
-            }
+            Some(key) => Some(parse_key(key)?),
         };
         let sequence_number = match fields.optional(context(3)) {
             None => 0,
@@ -228,30 +179,12 @@ impl<'a> ReplyPart<'a> {
     }
 }
 
-/// The cipher of a KRB_AP_REP.
-fn reply_cipher(message: &[u8]) -> Option<&[u8]> {
+/// What a KRB_AP_REP seals.
+fn sealed_reply(message: &[u8]) -> Option<Sealed<'_>> {
     let mut fields = Reader::new(message).expect(application(15))?.expect(SEQUENCE)?;
     fields.expect(context(0))?;
     fields.expect(context(1))?;
-    let mut encrypted = fields.expect(context(2))?.expect(SEQUENCE)?;
-    encrypted.expect(context(0))?;
-    encrypted.optional(context(1));
-    encrypted.expect(context(2))?.octets()
-}
-
-/// The error-code of a KRB_ERROR.
-fn error_code(message: &[u8]) -> Option<i32> {
-    let mut fields = Reader::new(message).expect(application(30))?.expect(SEQUENCE)?;
-    for number in 0..6 {
-        fields.optional(context(number));
-    }
-    fields.expect(context(6))?.unsigned().map(|code| code as i32)
-}
-
-fn principal_name(principal: &Principal) -> Vec<u8> {
-    let components: Vec<_> =
-        principal.components.iter().map(|part| element(GENERAL_STRING, part.as_bytes())).collect();
-    sequence(&[field(0, integer(principal.name_type.into())), field(1, sequence(&components))])
+    Sealed::parse(fields.expect(context(2))?)
 }
 
 /// The framing of [RFC 2743] 3.1 with a token's id.
@@ -272,74 +205,90 @@ fn unframe(token: &[u8]) -> Option<([u8; 2], &[u8])> {
     Some((*id, message))
 }
 
-/// Below 2³⁰, as some services take it for a signed number.
-fn random_sequence_number() -> Result<u32, KerberosError> {
-    let number = getrandom::u32().map_err(|error| KerberosError::Cryptography(error.to_string()))?;
-    Ok(number >> 2)
-}
-
-/// KerberosTime: YYYYMMDDHHMMSSZ.
-fn kerberos_time(seconds: u64) -> String {
-    let (year, month, day) = civil_date(seconds / 86400);
-    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}Z")
-}
-
-/// Year, month and day of the Gregorian calendar, so many days after 1970-01-01.
-fn civil_date(days: u64) -> (u64, u64, u64) {
-    let is_leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let (mut year, mut day) = (1970, days);
-    while day >= 365 + u64::from(is_leap(year)) {
-        day -= 365 + u64::from(is_leap(year));
-        year += 1;
-    }
-    let february = 28 + u64::from(is_leap(year));
-    let mut month = 1;
-    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30] {
-        if day < length {
-            break;
-        }
-        day -= length;
-        month += 1;
-    }
-    (year, month, day + 1)
-}
-
-fn cryptography(error: krb5::key::KeyError) -> KerberosError {
-    KerberosError::Cryptography(error.to_string())
-}
-
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::auth::der::{OCTET_STRING, field, integer, sequence};
+    use crate::auth::kerberos::key::RC4_HMAC;
+    use crate::auth::kerberos::message::encrypted_data;
+
+    fn started(enctype: i32, length: usize) -> Context {
+        let principal = |name| Principal::new(1, [name], "LAB.TEST");
+        let ticket = Ticket {
+            client: principal("client"),
+            server: principal("host"),
+            session_key: Key::new(enctype, &vec![7; length]).expect("a key"),
+            bytes: element(application(1), b""),
+            credentials: None,
+        };
+        Context::start(&ticket).expect("a token").0
+    }
+
+    /// AP-REP of a service that knows the session key and repeats this stamp.
+    fn reply(context: &Context, stamp: &(Vec<u8>, Vec<u8>), subkey: Option<&[u8]>) -> Vec<u8> {
+        let mut fields = vec![field(0, stamp.0.clone()), field(1, stamp.1.clone())];
+        fields.extend(
+            subkey.map(|key| {
+                field(2, sequence(&[field(0, integer(18)), field(1, element(OCTET_STRING, key))]))
+            }),
+        );
+        fields.push(field(3, integer(42)));
+        let part = element(application(27), &sequence(&fields));
+        let sealed = context.session_key.encrypt(REPLY_USAGE, &part).expect("a message");
+        let sealed = encrypted_data(context.session_key.enctype(), &sealed);
+        let message = sequence(&[field(0, integer(5)), field(1, integer(15)), field(2, sealed)]);
+        frame(REPLY, &element(application(15), &message))
+    }
 
     #[test]
-    fn times_are_those_of_the_calendar() {
-        for (seconds, time) in [
-            (0, "19700101000000Z"),
-            (951_782_400, "20000229000000Z"),
-            (1_709_251_199, "20240229235959Z"),
-            (1_735_689_599, "20241231235959Z"),
-            (4_107_542_400, "21000301000000Z"),
-        ] {
-            assert_eq!(kerberos_time(seconds), time);
+    fn a_service_that_knows_the_key_is_believed() {
+        for (enctype, length) in [(17, 16), (18, 32), (RC4_HMAC, 16)] {
+            let mut context = started(enctype, length);
+            assert!(context.session_key().is_err(), "a key without a proof");
+            let token = reply(&context, &context.stamp, None);
+            context.accept(&token).expect("a proof");
+            assert_eq!(context.session_key().expect("a key")[..], *context.subkey.bytes());
         }
     }
 
     #[test]
-    fn an_error_token_gives_its_code() {
-        let error = element(
-            application(30),
-            &sequence(&[
-                field(0, integer(5)),
-                field(1, integer(30)),
-                field(4, element(GENERALIZED_TIME, b"20240101000000Z")),
-                field(5, integer(0)),
-                field(6, integer(37)),
-            ]),
-        );
-        let token = frame(ERROR, &error);
-        let (id, message) = unframe(&token).expect("a token");
-        assert_eq!((id, error_code(message)), (ERROR, Some(37)));
+    fn the_services_own_key_goes_before_ours() {
+        let mut context = started(18, 32);
+        let token = reply(&context, &context.stamp, Some(&[9; 32]));
+        context.accept(&token).expect("a proof");
+        assert_eq!(context.session_key().expect("a key")[..], [9; 32]);
+    }
+
+    #[test]
+    fn another_stamp_is_no_proof() {
+        let mut context = started(18, 32);
+        let token = reply(&context, &(context.stamp.0.clone(), integer(1_000_001)), None);
+        assert!(matches!(context.accept(&token), Err(KerberosError::NotGenuine { .. })));
+        assert!(context.session_key().is_err());
+    }
+
+    #[test]
+    fn a_service_without_the_key_is_not_believed() {
+        let mut context = started(18, 32);
+        let mut impostor = started(18, 32);
+        impostor.session_key = Key::new(18, &[8; 32]).expect("a key");
+        let token = reply(&impostor, &context.stamp, None);
+        assert!(matches!(context.accept(&token), Err(KerberosError::NotGenuine { .. })));
+    }
+
+    proptest! {
+        #[test]
+        fn any_token_is_survived(bytes: Vec<u8>, cut in 0usize..300, at: usize) {
+            let mut context = started(18, 32);
+            let mut token = reply(&context, &context.stamp, Some(&[9; 32]));
+            token.truncate(token.len() - cut.min(token.len() - 1));
+            let at = at % token.len();
+            token[at] ^= 1;
+            for token in [&token, &bytes, &frame(ERROR, &bytes), &frame(REPLY, &bytes)] {
+                prop_assert!(context.accept(token).is_err());
+            }
+        }
     }
 }

@@ -188,8 +188,8 @@ pub enum KerberosError {
     },
     /// KDC_ERR_ETYPE_NOSUPP
     #[error(
-        "the KDC has no key of {principal} for the encryption types that krb5.conf permits and we know (AES): set the \
-         account's password anew, so that it gets AES keys"
+        "the KDC has no key of {principal} for the encryption types that krb5.conf permits and the module knows, AES \
+         and RC4-HMAC: set the account's password anew, so that it gets AES keys"
     )]
     EncryptionTypes {
         /// Client or service.
