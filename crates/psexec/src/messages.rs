@@ -18,18 +18,19 @@ pub(crate) fn explain(error: &Error, port: u16, interruption: Option<&str>) -> S
 }
 
 fn what(error: &Error, interruption: Option<&str>) -> String {
-    let Error { step, kind, .. } = error;
+    let Error { host, step, kind } = error;
     match (kind, interruption) {
-        (ErrorKind::Cancelled, Some(signal)) => format!("the module was ended by {signal} while {step}"),
+        (ErrorKind::Cancelled, Some(signal)) => {
+            format!("the module was ended by {signal} while {step} on {host}")
+        }
         (ErrorKind::Process(text), _) => format!("Received exception from remote PAExec service: {text}"),
-        _ if step_is_in_beginning(error) => kind.to_string(),
-        _ => format!("{kind}, while {step}"),
+        (ErrorKind::EncryptionUnsupported { .. }, _) => format!("{kind}: {host}"),
+        _ => match step {
+            Step::ReadServiceImage | Step::Resolve | Step::Connect => kind.to_string(),
+            Step::Authenticate => format!("{kind}, on {host}"),
+            _ => format!("{kind}, while {step} on {host}"),
+        },
     }
-}
-
-fn step_is_in_beginning(error: &Error) -> bool {
-    matches!(error.step, Step::ReadServiceImage | Step::Resolve | Step::Connect | Step::Authenticate)
-        || matches!(error.kind, ErrorKind::EncryptionUnsupported { .. })
 }
 
 fn beginning(error: &Error, port: u16) -> String {
@@ -380,7 +381,7 @@ mod tests {
         let error = Error { host: "server".to_owned(), step: Step::Run, kind: ErrorKind::Cancelled };
         assert_eq!(
             explain(&error, 445, Some("SIGTERM")),
-            "Received error when running remote process: the module was ended by SIGTERM while running the process. The \
+            "Received error when running remote process: the module was ended by SIGTERM while running the process on server. The \
              process was ended, and what had been put on the host was removed, unless a warning says otherwise."
         );
     }
