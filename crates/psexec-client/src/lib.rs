@@ -163,5 +163,6 @@ pub struct Output {
 #[cfg(fuzzing)]
 #[expect(missing_docs, reason = "their names say it")]
 pub mod fuzzing {
+    pub use crate::auth::fuzzing::security_token;
     pub use crate::smb::fuzzing::{frame, negotiate_response};
 }

@@ -25,9 +25,13 @@ use zeroize::Zeroizing;
 
 use caches::{Cache, Wanted};
 pub(super) use context::Context;
+#[cfg(fuzzing)]
+pub(super) use context::parse_reply_part;
 pub use error::KerberosError;
 use exchange::Kdc;
 use key::RC4_HMAC;
+#[cfg(fuzzing)]
+pub(super) use message::parse_reply;
 use ticket::{GRANTING_SERVICE, Ticket};
 
 /// Whose ticket, and where it comes from.

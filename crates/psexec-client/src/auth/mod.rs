@@ -187,3 +187,26 @@ impl Mechanism {
 fn is_principal(username: &str) -> bool {
     username.contains('@') && !username.contains('\\')
 }
+
+/// Bytes of a stranger through everything that takes them apart.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    use super::*;
+
+    /// A token of the host, or what a KDC sends.
+    pub fn security_token(bytes: &[u8]) {
+        let _ = spnego::is_offered(bytes, mechanism::KERBEROS);
+        let (ntlm, token) = Ntlm::start("host", "user", "password");
+        let mut authenticators = vec![Authenticator::with(Mechanism::Ntlm(Box::new(ntlm)), token)];
+        if let Ok(context) = kerberos::Context::any(17, 16) {
+            authenticators.push(Authenticator::with(Mechanism::Kerberos(Box::new(context)), Vec::new()));
+        }
+        for mut authenticator in authenticators {
+            let _ = authenticator.mechanism.next(bytes);
+            let _ = authenticator.next(bytes);
+            let _ = authenticator.finish(bytes);
+        }
+        kerberos::parse_reply_part(bytes);
+        kerberos::parse_reply(bytes);
+    }
+}

@@ -47,6 +47,20 @@ impl Context {
         Ok((context, request))
     }
 
+    /// One whose session key anybody knows.
+    #[cfg(any(test, fuzzing))]
+    pub(in crate::auth) fn any(enctype: i32, length: usize) -> Result<Self, KerberosError> {
+        let principal = |name| Principal::new(1, [name], "LAB.TEST");
+        let ticket = Ticket {
+            client: principal("client"),
+            server: principal("host"),
+            session_key: Key::new(enctype, &vec![7; length])?,
+            bytes: element(application(1), b""),
+            credentials: None,
+        };
+        Ok(Context::start(&ticket)?.0)
+    }
+
     /// Reads the service's answer, which proves that it has the key of its ticket.
     pub(in crate::auth) fn accept(&mut self, token: &[u8]) -> Result<(), KerberosError> {
         match unframe(token) {
@@ -179,6 +193,12 @@ impl<'a> ReplyPart<'a> {
     }
 }
 
+/// Takes apart what is within an AP-REP, behind its encryption.
+#[cfg(fuzzing)]
+pub(in crate::auth) fn parse_reply_part(bytes: &[u8]) {
+    let _ = ReplyPart::parse(bytes);
+}
+
 /// What a KRB_AP_REP seals.
 fn sealed_reply(message: &[u8]) -> Option<Sealed<'_>> {
     let mut fields = Reader::new(message).expect(application(15))?.expect(SEQUENCE)?;
@@ -215,15 +235,7 @@ mod tests {
     use crate::auth::kerberos::message::encrypted_data;
 
     fn started(enctype: i32, length: usize) -> Context {
-        let principal = |name| Principal::new(1, [name], "LAB.TEST");
-        let ticket = Ticket {
-            client: principal("client"),
-            server: principal("host"),
-            session_key: Key::new(enctype, &vec![7; length]).expect("a key"),
-            bytes: element(application(1), b""),
-            credentials: None,
-        };
-        Context::start(&ticket).expect("a token").0
+        Context::any(enctype, length).expect("a context")
     }
 
     /// AP-REP of a service that knows the session key and repeats this stamp.

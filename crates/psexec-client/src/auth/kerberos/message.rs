@@ -116,6 +116,15 @@ impl<'a> KdcReply<'a> {
     }
 }
 
+/// Takes apart a KDC's reply, before and behind its encryption.
+#[cfg(fuzzing)]
+pub(in crate::auth) fn parse_reply(bytes: &[u8]) {
+    for tag in [11, 13] {
+        let _ = KdcReply::parse(bytes, tag);
+    }
+    let _ = KdcReplyPart::parse(bytes);
+}
+
 /// What of EncKDCRepPart matters.
 struct KdcReplyPart {
     key: Result<Key, KerberosError>,
