@@ -750,7 +750,54 @@ mod tests {
         }
     }
 
+    /// What a server really sends, which gets further into the decoders than bytes by chance.
+    fn real_frames() -> Vec<Vec<u8>> {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/frames");
+        let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let frames: Vec<_> = files
+            .filter(|path| path.extension().is_none_or(|extension| extension != "md"))
+            .map(|path| std::fs::read(path).unwrap())
+            .collect();
+        assert!(frames.len() > 10);
+        frames
+    }
+
+    #[test]
+    fn real_frames_are_taken() {
+        for frame in real_frames() {
+            let (outgoing, _queue) = mpsc::unbounded_channel();
+            let shared = Shared::new(outgoing);
+            let mut rest = Bytes::from(frame.clone());
+            while !rest.is_empty() {
+                let message = next_message(&mut rest).unwrap();
+                let header = Header::read_le(&mut Cursor::new(&message[..])).unwrap();
+                let (waiter, _answer) = oneshot::channel();
+                let pending = Pending { command: header.command, async_id: None, waiter };
+                shared.lock().pending.insert(header.message_id, pending);
+            }
+            accept(&shared, &frame).unwrap();
+        }
+    }
+
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4096))]
+
+        #[test]
+        fn real_frames_are_survived_however_they_are_changed(
+            which in any::<prop::sample::Index>(),
+            changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+            cut in proptest::option::of(any::<prop::sample::Index>()),
+        ) {
+            let frames = real_frames();
+            let mut frame = which.get(&frames).clone();
+            for (place, byte) in changes {
+                let place = place.index(frame.len());
+                frame[place] = byte;
+            }
+            frame.truncate(cut.map_or(usize::MAX, |cut| cut.index(frame.len())));
+            accept_any(&frame, None);
+        }
+
         #[test]
         fn any_frame_is_survived(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
             accept_any(&bytes, None);
