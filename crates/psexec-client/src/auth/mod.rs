@@ -190,7 +190,7 @@ fn is_principal(username: &str) -> bool {
 
 /// Bytes of a stranger through everything that takes them apart.
 #[cfg(fuzzing)]
-pub mod fuzzing {
+pub(crate) mod fuzzing {
     use super::*;
 
     /// A token of the host, or what a KDC sends.
