@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use psexec_protocol::paexec::{CodePages, Message, RunName, StartApp};
-use windows_sys::Win32::Foundation::ERROR_INVALID_NAME;
 use windows_sys::Win32::Globalization::{GetACP, GetOEMCP};
 use zeroize::Zeroizing;
 
@@ -15,7 +14,6 @@ use crate::pipe::{Outcome, Pipe};
 use crate::run::{End, PATIENCE, Run};
 use crate::stream::ClientPipes;
 use crate::wait::{Event, Wake};
-use crate::wide::system_error;
 
 /// Why the service ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +26,8 @@ pub(crate) enum Reason {
 
 /// The pipes of the service.
 pub(crate) struct Host {
-    run_name: RunName,
+    /// Whom the pipes of the streams are for, if the file is named for a run.
+    run_name: Option<RunName>,
     /// The executable's file, and so the main pipe's name.
     file_name: String,
     main: Arc<Pipe>,
@@ -40,11 +39,11 @@ pub(crate) struct Host {
 impl Host {
     /// Makes the pipes, which are named after the executable's file.
     pub(crate) fn new(file_name: &str, stop: &Arc<Event>) -> io::Result<Self> {
-        let run_name = RunName::parse(file_name).ok_or_else(|| system_error(ERROR_INVALID_NAME))?;
+        let run_name = RunName::parse(file_name);
         Ok(Self {
             file_name: file_name.to_owned(),
             main: Arc::new(Pipe::message_server(file_name)?),
-            client_pipes: Some(ClientPipes::create(&run_name)?),
+            client_pipes: run_name.as_ref().map(ClientPipes::create).transpose()?,
             run_name,
             stop: Arc::clone(stop),
         })
@@ -68,7 +67,7 @@ impl Host {
             }
             self.main = Arc::new(next);
             drop(self.client_pipes.take());
-            self.client_pipes = ClientPipes::create(&self.run_name).ok();
+            self.client_pipes = self.run_name.as_ref().and_then(|name| ClientPipes::create(name).ok());
         }
     }
 
