@@ -36,7 +36,20 @@ pub struct Host {
 pub fn on_host(test: impl FnOnce(&Host)) {
     static HOST: OnceLock<Mutex<Host>> = OnceLock::new();
 
-    let host = HOST.get_or_init(|| Mutex::new(Host::from_environment().expect("a Windows host")));
+    run_alone(&HOST, Host::from_environment, test);
+}
+
+/// Like [`on_host`], on a lab that runs 32-bit programs and has stand-ins for accounts.
+#[track_caller]
+pub fn on_interop_lab(test: impl FnOnce(&Host)) {
+    static HOST: OnceLock<Mutex<Host>> = OnceLock::new();
+
+    run_alone(&HOST, || Host::of_form(Form::Interop), test);
+}
+
+#[track_caller]
+fn run_alone(host: &OnceLock<Mutex<Host>>, make: impl FnOnce() -> Result<Host>, test: impl FnOnce(&Host)) {
+    let host = host.get_or_init(|| Mutex::new(make().expect("a Windows host")));
     let host = host.lock().unwrap_or_else(PoisonError::into_inner);
     let _logs = LogsOfFailure(&host);
     let before = host.snapshot().expect("a look at the host before the test");
@@ -59,8 +72,7 @@ impl Host {
     fn from_environment() -> Result<Self> {
         let Ok(address) = env::var("PSEXEC_TEST_HOST") else {
             let interop = env::var_os("PSEXEC_TEST_INTEROP").is_some();
-            let form = if interop { Form::Interop } else { Form::Plain };
-            return Ok(Self::from(Lab::start(&LabOptions { form, ..LabOptions::default() })?));
+            return Self::of_form(if interop { Form::Interop } else { Form::Plain });
         };
         let variable = |name: &str| env::var(name).with_context(|| format!("{name} is not set"));
         let host = Self {
@@ -73,6 +85,10 @@ impl Host {
         };
         host.bring_probe()?;
         Ok(host)
+    }
+
+    fn of_form(form: Form) -> Result<Self> {
+        Ok(Self::from(Lab::start(&LabOptions { form, ..LabOptions::default() })?))
     }
 
     /// The lab, if it is one: for what no other host can be asked to have.

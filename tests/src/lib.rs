@@ -6,6 +6,7 @@
 pub mod ansible;
 pub mod folders;
 pub mod host;
+pub mod interop;
 pub mod kdc;
 pub mod lab;
 pub mod module;

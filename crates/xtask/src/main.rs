@@ -5,6 +5,7 @@ mod ansible;
 mod build;
 mod collection;
 mod demo;
+mod interop;
 mod lab;
 mod packages;
 mod step;
@@ -19,6 +20,7 @@ cargo xtask COMMAND
 
   demo               run a command on a Windows host of the project's own, with Ansible
   test               check and test everything
+  test --interop     only the tests with programs of other projects on the other side
   build              plugins/modules/psexec and target/service/psexec-service.exe
   collection         target/collection/native-windows-<version>.tar.gz
   lab up [NAME]      start a Windows host on loopback, and leave it running
@@ -41,6 +43,7 @@ fn run(arguments: &[&str]) -> Result<()> {
     match arguments {
         ["demo"] => demo::run(),
         ["test"] => test::run(),
+        ["test", "--interop"] => interop::run(),
         ["build"] => build::run().map(drop),
         ["collection"] => collection::run().map(drop),
         ["lab", "up"] => lab::up(lab::NAME),

@@ -21,6 +21,12 @@ pub(crate) fn for_tests() -> Result<()> {
     install(&[missing_for_lab(Form::Plain), missing_for_ansible(), kerberos].concat())
 }
 
+/// What the tests with programs of other projects need, in one go.
+pub(crate) fn for_interop() -> Result<()> {
+    let tshark = if Path::new("/usr/bin/tshark").exists() { Vec::new() } else { vec!["tshark"] };
+    install(&[missing_for_lab(Form::Interop), missing_for_ansible(), tshark].concat())
+}
+
 /// What a lab of this form needs.
 pub(crate) fn for_lab(form: Form) -> Result<()> {
     install(&missing_for_lab(form))

@@ -44,7 +44,7 @@ static char *arguments(void)
 	return line + strspn(line, " ");
 }
 
-int main(void)
+int wmain(void)
 {
 	char line[4096], *statement;
 	_setmode(_fileno(stdout), _O_BINARY);

@@ -2,34 +2,45 @@
  *
  *   whoami            domain\user
  *   whoami /groups    the integrity level, and the membership in Administrators
+ *
+ * In the OEM code page, as the real one writes into a pipe.
  */
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+#include <windows.h>
 
-static const char *variable(const char *name, const char *otherwise)
+static const WCHAR *variable(const WCHAR *name)
 {
-	const char *value = getenv(name);
-	return value ? value : otherwise;
+	const WCHAR *value = _wgetenv(name);
+	return value ? value : L"?";
 }
 
-static void print_lower(const char *text)
+static void print(const WCHAR *text)
 {
-	for (; *text; text++) putchar(tolower((unsigned char)*text));
+	char bytes[1024];
+	if (WideCharToMultiByte(CP_OEMCP, 0, text, -1, bytes, sizeof(bytes), NULL, NULL)) fputs(bytes, stdout);
 }
 
-int main(int count, char **arguments)
+static void print_lower(const WCHAR *text)
 {
-	if (count > 1 && !strcmp(arguments[1], "/groups")) {
-		printf("Mandatory Label\\%s Mandatory Level\n", variable("LAB_INTEGRITY", "?"));
-		printf("BUILTIN\\Administrators  %s\n",
-		       atoi(variable("LAB_ADMINISTRATOR", "0")) ? "Enabled group" : "Group used for deny only");
+	WCHAR lower[512];
+	lstrcpynW(lower, text, ARRAYSIZE(lower));
+	CharLowerW(lower);
+	print(lower);
+}
+
+int wmain(int count, WCHAR **arguments)
+{
+	if (count > 1 && !lstrcmpW(arguments[1], L"/groups")) {
+		print(L"Mandatory Label\\");
+		print(variable(L"LAB_INTEGRITY"));
+		print(L" Mandatory Level\nBUILTIN\\Administrators  ");
+		print(*variable(L"LAB_ADMINISTRATOR") == '1' ? L"Enabled group\n" : L"Group used for deny only\n");
 	} else {
-		print_lower(variable("USERDOMAIN", "?"));
-		putchar('\\');
-		print_lower(variable("USERNAME", "?"));
-		putchar('\n');
+		print_lower(variable(L"USERDOMAIN"));
+		print(L"\\");
+		print_lower(variable(L"USERNAME"));
+		print(L"\n");
 	}
 	return 0;
 }

@@ -28,7 +28,7 @@ pub(super) fn build() -> Result<()> {
         fs::create_dir_all(built(architecture))?;
         compile(architecture, "accounts", "wtsapi32.dll", &["-shared", "-Wl,--kill-at"])?;
         for program in PROGRAMS {
-            compile(architecture, program, &format!("{program}.exe"), &[])?;
+            compile(architecture, program, &format!("{program}.exe"), &["-municode"])?;
         }
     }
     Ok(())

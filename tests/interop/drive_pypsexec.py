@@ -1,13 +1,12 @@
 """pypsexec, as its users call it, drives the service of this project.
 
-Run with the variables of lab_host.py, on a lab with stand-ins for accounts. Tests whose names say `stand_in` show that
-the service asks Windows for the right account, not that Windows would give it.
+It takes the pypsexec package of which PAExec.exe was replaced by that service, and the port of a lab with stand-ins for
+accounts. Tests whose names say `stand_in` show that the service asks Windows for the right account, not that Windows
+would give it.
 """
 
 import time
 import unittest
-
-import lab_host  # noqa: F401, which points pypsexec to the lab
 
 from pypsexec.client import Client
 from pypsexec.exceptions import PAExecException

@@ -1,0 +1,107 @@
+//! `test --interop`: programs of other projects on the other side, each got from PyPI or Debian.
+
+use std::env;
+use std::fs;
+use std::process::Command;
+
+use anyhow::Result;
+use end_to_end::interop;
+use end_to_end::lab::Form;
+
+use crate::test::Report;
+use crate::{ansible, build, lab, packages, step};
+
+const FROM_PYPI: [&str; 3] = ["pypsexec==0.3.0", "impacket==0.13.1", "pytest>=8"];
+
+/// It brings community.windows, a few hundred kilobytes of its fifty megabytes.
+const UPSTREAM: &str = "ansible==12.3.0";
+
+/// Tests of processes that PAExec.exe cannot pass.
+const NOT_WITH_PAEXEC: [(&str, &str); 3] = [
+    ("a_time_out_ends_the_whole_tree", "it ends the process itself, whose children live on"),
+    (
+        "a_module_that_is_terminated_answers_and_ends_the_process",
+        "stopped, it leaves the process's children alive",
+    ),
+    ("output_that_is_not_utf_8_is_read_in_the_hosts_code_page", "it does not tell the host's code pages"),
+];
+
+/// The interoperability alone.
+pub(crate) fn run() -> Result<()> {
+    let mut report = Report::default();
+    check(&mut report)?;
+    report.conclude()
+}
+
+/// Adds the interoperability to the report.
+pub(crate) fn check(report: &mut Report) -> Result<()> {
+    packages::for_interop()?;
+    install_environment()?;
+    install_upstream()?;
+    ansible::install_collection()?;
+    lab::prepare(Form::Interop)?;
+
+    let mut others = build::cargo();
+    others.args(["test", "--package", "end-to-end", "--test", "interop", "--no-fail-fast"]);
+    if env::var_os("PSEXEC_TEST_PYPSEXEC").is_some() {
+        others.args(["--", "--include-ignored"]);
+    } else {
+        report.left_out("pypsexec's own tests", "PSEXEC_TEST_PYPSEXEC names no checkout of it");
+    }
+    report.tests("interoperability, accounts by stand-ins", &mut others)?;
+
+    let mut with_paexec = build::cargo();
+    with_paexec.args(["test", "--package", "end-to-end", "--no-fail-fast"]);
+    with_paexec.args(["--test", "process", "--test", "many", "--test", "ansible", "--"]);
+    with_paexec.env("PSEXEC_TEST_INTEROP", "1").env("PSEXEC_SERVICE_EXE", interop::paexec()?);
+    for (test, reason) in NOT_WITH_PAEXEC {
+        with_paexec.args(["--skip", test]);
+        report.left_out(&format!("{test}, with PAExec.exe"), reason);
+    }
+    report.tests("end-to-end tests with PAExec.exe in place of our service", &mut with_paexec)
+}
+
+fn install_environment() -> Result<()> {
+    let environment = interop::environment();
+    let ready = environment.join("ready");
+    let wanted = FROM_PYPI.join(" ");
+    if fs::read_to_string(&ready).is_ok_and(|there| there == wanted) {
+        return Ok(());
+    }
+    let mut python = Command::new("python3");
+    python.args(["-m", "venv", "--clear"]).arg(&environment);
+    step::run("make a virtual environment for other projects", &mut python)?;
+    let mut pip = Command::new(environment.join("bin/pip"));
+    pip.args(["install", "--disable-pip-version-check"]).args(FROM_PYPI);
+    step::run(&format!("install {wanted}"), &mut pip)?;
+    fs::write(ready, wanted)?;
+    Ok(())
+}
+
+fn install_upstream() -> Result<()> {
+    const TAKE_COLLECTION: &str = "import pathlib, sys, zipfile\n\
+        [wheel] = pathlib.Path(sys.argv[1]).glob('*.whl')\n\
+        with zipfile.ZipFile(wheel) as content:\n    \
+            for name in content.namelist():\n        \
+                if name.startswith('ansible_collections/community/windows/'):\n            \
+                    content.extract(name, sys.argv[1])\n\
+        wheel.unlink()";
+
+    let collections = interop::collections();
+    let ready = collections.join("ready");
+    if fs::read_to_string(&ready).is_ok_and(|there| there == UPSTREAM) {
+        return Ok(());
+    }
+    if collections.exists() {
+        fs::remove_dir_all(&collections)?;
+    }
+    let programs = interop::environment().join("bin");
+    let mut pip = Command::new(programs.join("pip"));
+    pip.args(["download", "--disable-pip-version-check", "--no-deps", UPSTREAM, "--dest"]).arg(&collections);
+    step::run(&format!("get community.windows of {UPSTREAM}"), &mut pip)?;
+    let mut python = Command::new(programs.join("python"));
+    python.args(["-c", TAKE_COLLECTION]).arg(&collections);
+    step::run("unpack community.windows", &mut python)?;
+    fs::write(ready, UPSTREAM)?;
+    Ok(())
+}
