@@ -287,6 +287,21 @@ pub(crate) async fn open_manager(
     Ok((manager, opened.handle))
 }
 
+/// Whether a run's service has come to its end: it has stopped, or is gone already.
+pub(crate) async fn has_ended(session: &Session, ipc: u32, name: &RunName) -> Result<bool, ErrorKind> {
+    // A manager of its own: another one's call may be given up in its middle, and then its pipe is out of step.
+    let (mut manager, handle) = within(REQUEST, open_manager(session, ipc)).await?;
+    let open =
+        ROpenServiceW { manager: handle, service_name: name.service(), desired_access: SERVICE_QUERY_STATUS };
+    let opened = match within(REQUEST, manager.call(&open)).await {
+        Err(ErrorKind::ServiceManager { code: ERROR_SERVICE_DOES_NOT_EXIST, .. }) => return Ok(true),
+        opened => opened?,
+    };
+    let queried = within(REQUEST, manager.call(&RQueryServiceStatus { service: opened.handle })).await?;
+    within(REQUEST, manager.close()).await?;
+    Ok(queried.status.current_state == SERVICE_STOPPED)
+}
+
 /// Writes a new file in one wait for the server, or in a few where the server takes only small writes.
 async fn upload(session: &Session, admin: u32, name: &str, image: &[u8]) -> Result<(), ErrorKind> {
     let limit = session.negotiated.max_write.min(session.channel.affordable()) as usize;
@@ -340,7 +355,7 @@ fn is_still_held(status: NtStatus) -> bool {
 /// Bound of an ordinary request: a host under load, or one whose antivirus looks closely.
 const REQUEST: Duration = Duration::from_secs(60);
 /// Bound of the upload, 160 KB: a modem's pace.
-const UPLOAD: Duration = Duration::from_secs(120);
+const UPLOAD: Duration = Duration::from_secs(90);
 /// Bound of RStartServiceW: Windows itself gives a service 30 seconds.
 const START: Duration = Duration::from_secs(90);
 /// Bound of each part of the removal, and how long a file may be held.

@@ -144,6 +144,9 @@ pub enum ErrorKind {
     /// The service reports that it could not run the process: its own words.
     #[error("{0}")]
     Process(String),
+    /// The process and the service came to their ends, and what they had to say got lost on the way.
+    #[error("not everything that the service sent has arrived")]
+    ResultLost,
     /// The service answered out of turn.
     #[error("unexpected answer of the service: {0}")]
     Service(String),

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use zeroize::Zeroizing;
 
 use crate::connect::{connect, within};
-use crate::deployment::Deployment;
+use crate::deployment::{Deployment, has_ended};
 use crate::error::{At, Error, ErrorKind, Failure, NtStatus, Step};
 use crate::pipes::{decode, read_message, read_to_end, write_and_close, write_message};
 use crate::smb::{FileHandle, Request, Session, created_file, expect};
@@ -138,7 +138,22 @@ async fn deploy_and_run(
     deployment.process_may_run = true;
     tokio::select! {
         outcome = run_process(session, &pipes, deployment, process, trace, warnings) => outcome,
+        failure = watch_service(session, deployment) => Err(failure),
         never = sweep_meanwhile(session, deployment, trace) => match never {},
+    }
+}
+
+/// Resolves when the service has come to its end without the result. The host is well then, and answers everything:
+/// only a single answer got lost, or was withheld by somebody in between.
+async fn watch_service(session: &Session, deployment: &Deployment<'_>) -> Failure {
+    loop {
+        sleep(WATCH_SERVICE).await;
+        // Where nothing is to be learned now there may be later.
+        if let Ok(true) = has_ended(session, deployment.ipc, &deployment.name).await {
+            // What it said last may still be on its way.
+            sleep(OUTPUT_PAUSE).await;
+            return (Step::Run, ErrorKind::ResultLost);
+        }
     }
 }
 
@@ -291,7 +306,7 @@ async fn run_process(
     }
     .encode(0);
     let result = async {
-        write_message(session, pipes.main, start).await?;
+        within(HAND_OVER, write_message(session, pipes.main, start)).await?;
         match read_message(session, pipes.main).await? {
             body @ MessageBody::Ok(_) => body.result().ok_or("its answer has no result"),
             _ => Err("it answered the start with another message than OK"),
@@ -339,11 +354,18 @@ async fn run_process(
     trace.note(format!("the process has ended with exit code {exit_code}"));
 
     let received = || lock(&stdout).len() + lock(&stderr).len();
+    // Our own service, which tells its code pages, ends the output soon in any case: an end that does not come was
+    // lost. PAExec leaves it to whoever still holds the pipe.
+    let must_end = pipes.code_pages.is_some();
+    let patience = if must_end { OUTPUT_END } else { OUTPUT_PAUSE };
     while !read_all {
         let before = received();
         tokio::select! {
             read = &mut readers => { read.at(Step::Run)?; read_all = true; }
-            () = sleep(OUTPUT_PAUSE) => if received() == before {
+            () = sleep(patience) => if received() == before {
+                if must_end {
+                    return Err((Step::Run, ErrorKind::ResultLost));
+                }
                 warnings.push("The process has ended, yet its output was not closed: some of it may be missing.".into());
                 break;
             }
@@ -525,7 +547,13 @@ const OPEN_PIPE: Duration = Duration::from_secs(30);
 const ASK_SERVICE: Duration = Duration::from_secs(1);
 /// Bound of the connection that only cleans up: together with the silence before it less than a minute.
 const RECONNECT: Duration = Duration::from_secs(25);
+/// How often it is looked whether the service still runs while its result is awaited.
+const WATCH_SERVICE: Duration = Duration::from_secs(30);
 /// How long the removal may take after a cancellation: who is told to end ends within seconds.
 const CANCEL: Duration = Duration::from_secs(8);
-/// How long output may pause after the end of the process before it is given up.
+/// How long the service may take to take a message in.
+const HAND_OVER: Duration = Duration::from_secs(30);
+/// How long nothing of the output may arrive after the end of the process, although more must come.
+const OUTPUT_END: Duration = Duration::from_secs(60);
+/// How long PAExec's output may pause after the end of the process before it is given up.
 const OUTPUT_PAUSE: Duration = Duration::from_secs(5);
