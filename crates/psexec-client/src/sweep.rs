@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use psexec_protocol::paexec::RunName;
 use psexec_protocol::scmr::*;
-use smb::FileDirectoryInformation;
 use smb_msg::QueryDirectoryResponse;
 
 use crate::deployment::{delete_file, open_manager};
@@ -94,19 +93,47 @@ async fn list_files(session: &Session, admin: u32) -> Result<BTreeMap<String, Fi
     }
     expect(&listed, "QUERY_DIRECTORY of ADMIN$", &[NtStatus::SUCCESS])?;
     let body: QueryDirectoryResponse = listed.body()?;
-    let entries: Vec<FileDirectoryInformation> =
-        body.read_output().map_err(|error| ErrorKind::Service(error.to_string()))?;
     let now = session.server_time(asked);
-    Ok(entries
-        .into_iter()
-        .filter_map(|entry| {
-            let name = entry.file_name.to_string();
-            let run = RunName::parse(&name)?;
-            let written = *entry.last_write_time;
-            let age = Duration::from_nanos(now.saturating_sub(written).saturating_mul(100));
-            Some((key(&run), File { name, run, age }))
-        })
-        .collect())
+    let mut files = BTreeMap::new();
+    for entry in DirectoryEntries(&body.output_buffer) {
+        if let Some(run) = RunName::parse(&entry.name) {
+            let age = Duration::from_nanos(now.saturating_sub(entry.last_write_time).saturating_mul(100));
+            files.insert(key(&run), File { name: entry.name, run, age });
+        }
+    }
+    Ok(files)
+}
+
+/// A list of FileDirectoryInformation, [MS-FSCC] 2.4.10, up to the first entry that is malformed.
+///
+/// Read here and not by `smb-fscc`, which allocates what a name's length claims.
+///
+/// [MS-FSCC]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-fscc/efbfe127-73ad-4140-9967-ec6500e66d5e
+pub(crate) struct DirectoryEntries<'a>(pub(crate) &'a [u8]);
+
+pub(crate) struct DirectoryEntry {
+    name: String,
+    /// LastWriteTime, in 100 ns since 1601.
+    last_write_time: u64,
+}
+
+impl Iterator for DirectoryEntries<'_> {
+    type Item = DirectoryEntry;
+
+    fn next(&mut self) -> Option<DirectoryEntry> {
+        let entry = self.0;
+        let word = |at: usize| entry.get(at..)?.first_chunk().copied().map(u32::from_le_bytes);
+        let next = word(0)? as usize;
+        self.0 = match next {
+            0 => &[],
+            next => entry.get(next..)?,
+        };
+        let name = entry.get(64..)?.get(..word(60)? as usize)?;
+        let units: Vec<u16> =
+            name.chunks_exact(2).map(|unit| u16::from_le_bytes([unit[0], unit[1]])).collect();
+        let last_write_time = u64::from(word(24)?) | u64::from(word(28)?) << 32;
+        Some(DirectoryEntry { name: String::from_utf16_lossy(&units), last_write_time })
+    }
 }
 
 /// Windows compares names without regard to case.
@@ -120,3 +147,34 @@ const SPARE_TIME: Duration = Duration::from_millis(500);
 const DEAD_AFTER: Duration = Duration::from_secs(15 * 60);
 /// Room for the services' names and states, the most that REnumServicesStatusW takes.
 const ENUMERATION: u32 = 256 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(next: u32, name: &str, last_write_time: u64) -> Vec<u8> {
+        let units: Vec<u8> = name.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let mut entry = vec![0; 64];
+        entry[..4].copy_from_slice(&next.to_le_bytes());
+        entry[24..32].copy_from_slice(&last_write_time.to_le_bytes());
+        entry[60..64].copy_from_slice(&(units.len() as u32).to_le_bytes());
+        entry.extend(units);
+        entry
+    }
+
+    #[test]
+    fn entries_are_read_one_after_the_other() {
+        let mut list = entry(72, "ä.e", 5);
+        list.resize(72, 0);
+        list.extend(entry(0, "b", u64::MAX));
+        let read: Vec<_> = DirectoryEntries(&list).map(|entry| (entry.name, entry.last_write_time)).collect();
+        assert_eq!(read, [("ä.e".to_owned(), 5), ("b".to_owned(), u64::MAX)]);
+    }
+
+    #[test]
+    fn a_name_longer_than_the_list_ends_it() {
+        let mut list = entry(0, "abc", 0);
+        list[63] = 0x80;
+        assert_eq!(DirectoryEntries(&list).count(), 0);
+    }
+}

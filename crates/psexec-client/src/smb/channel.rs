@@ -593,7 +593,7 @@ pub(crate) fn accept_any(bytes: &[u8], protection: Option<Protection>) {
         let _ = answer.body::<smb_msg::SessionSetupResponse>();
         let _ = answer.body::<smb_msg::IoctlResponse>();
         if let Ok(listing) = answer.body::<smb_msg::QueryDirectoryResponse>() {
-            let _ = listing.read_output::<smb::FileDirectoryInformation>();
+            let _ = crate::sweep::DirectoryEntries(&listing.output_buffer).count();
         }
     }
 }
