@@ -30,7 +30,7 @@ pub fn module() -> PathBuf {
     repository().join("plugins/modules/psexec")
 }
 
-/// The virtual environment that Ansible is installed in.
+/// Where Ansible is installed, each version in a virtual environment of its own.
 pub fn ansible() -> PathBuf {
     target().join("ansible")
 }

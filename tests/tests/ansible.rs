@@ -1,35 +1,16 @@
-//! The collection in Ansible's own hands.
+//! The collection in Ansible's own hands, in those of the oldest and of the newest supported ansible-core.
 
 use std::fs;
-use std::process::Output;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::thread;
 
-use end_to_end::ansible;
+use end_to_end::ansible::Version;
 use end_to_end::folders;
 use end_to_end::host::{Host, on_host};
 use end_to_end::lab::ADMINISTRATOR;
-use serde_json::json;
-
-#[track_caller]
-fn text(output: &Output) -> String {
-    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    format!("{stdout}{stderr}")
-}
-
-/// Runs `tests/playbooks/<name>`; its tasks check their results themselves.
-#[track_caller]
-fn play(host: &Host, name: &str, arguments: &[&str]) -> String {
-    let variables = folders::target().join(format!("tasks/{name}.json"));
-    fs::create_dir_all(folders::target().join("tasks")).expect("a folder");
-    let values = json!({ "host": host.options(&json!({})), "probe": host.probe_path() });
-    fs::write(&variables, values.to_string()).expect("a file");
-    let mut playbook = ansible::command("ansible-playbook").expect("ansible-playbook");
-    playbook.arg(folders::repository().join("tests/playbooks").join(name)).args(arguments);
-    playbook.arg("--extra-vars").arg(format!("@{}", variables.display()));
-    let output = playbook.output().expect("ansible-playbook starts");
-    fs::remove_file(variables).expect("the file is removed");
-    assert!(output.status.success(), "{}", text(&output));
-    text(&output)
-}
+use serde_json::{Value, json};
 
 #[test]
 fn an_ad_hoc_task_shows_the_output() {
@@ -38,52 +19,231 @@ fn an_ad_hoc_task_shows_the_output() {
         let value = |name: &str| options[name].to_string().trim_matches('"').to_owned();
         let arguments = format!(
             "hostname={} port={} connection_username={} connection_password={} executable=cmd.exe \
-             arguments='/c echo Hello World'",
+             arguments='/c echo Hello World' encrypt=yes connection_timeout=30",
             value("hostname"),
             value("port"),
             value("connection_username"),
             value("connection_password")
         );
-        let mut ansible = ansible::command("ansible").expect("ansible");
-        ansible.args(["localhost", "-m", "native.windows.psexec", "-a", &arguments]);
-        let output = ansible.output().expect("ansible starts");
-        let text = text(&output);
-        assert!(output.status.success(), "{text}");
-        assert!(text.contains("localhost | CHANGED => {"), "{text}");
-        assert!(text.contains(r#""rc": 0"#), "{text}");
-        assert!(text.contains(r#""stdout": "Hello World\r\n""#), "{text}");
+        with_every_version(|version| {
+            let mut ansible = version.command("ansible").expect("ansible");
+            let text = succeed(ansible.args(["localhost", "-m", "native.windows.psexec", "-a", &arguments]));
+            for part in [
+                "localhost | CHANGED => {",
+                r#""rc": 0"#,
+                r#""stdout": "Hello World\r\n""#,
+                r#""Hello World""#,
+            ] {
+                assert!(text.contains(part), "no {part} in {text}");
+            }
+        });
     });
 }
 
 #[test]
 fn a_playbook_runs_processes() {
-    on_host(|host| drop(play(host, "process.yml", &[])));
+    play_with_every_version("process.yml", &[], |_| {});
 }
 
 #[test]
 fn a_playbook_sees_failures() {
-    on_host(|host| drop(play(host, "failure.yml", &[])));
+    play_with_every_version("failure.yml", &[], |_| {});
 }
 
 #[test]
-fn no_password_is_shown_however_verbose_ansible_is() {
-    on_host(|host| {
-        let shown = play(host, "secrets.yml", &["-vvvv"]);
-        assert!(shown.contains("VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"), "{shown}");
-        if host.lab().is_some() {
-            assert!(!shown.contains(ADMINISTRATOR.password), "{shown}");
+fn playbooks_decide_by_results() {
+    play_with_every_version("control.yml", &[], |_| {});
+}
+
+#[test]
+fn the_controller_runs_tasks_for_hosts_of_the_inventory() {
+    let inventory = playbook("inventory.yml");
+    play_with_every_version("delegate.yml", &["--inventory", &inventory.to_string_lossy()], |_| {});
+}
+
+#[test]
+fn tasks_run_in_the_background() {
+    play_with_every_version("async.yml", &[], |_| {});
+}
+
+#[test]
+fn nothing_is_done_in_check_mode() {
+    play_with_every_version("check.yml", &["--check"], |_| {});
+}
+
+#[test]
+fn tasks_run_as_other_users_of_the_controller() {
+    play_with_every_version("become.yml", &["-vvv"], |shown| {
+        for user in ["root", "nobody"] {
+            let became = |line: &str| {
+                line.contains("EXEC") && line.contains("su ") && line.contains(&format!(" {user} -c "))
+            };
+            assert!(shown.lines().any(became), "nobody became {user}: {shown}");
         }
-        assert!(!shown.contains("another secret"), "{shown}");
+    });
+}
+
+#[test]
+fn the_password_may_be_vaulted() {
+    on_host(|host| {
+        with_every_version(|version| {
+            let folder = Scratch::new(version, "vault");
+            let key = folder.write("key", "the key of the vault");
+            let options = host.options(&json!({}));
+            let password = options["connection_password"].as_str().expect("a password");
+            let encrypted = encrypt(version, &key, password);
+            assert!(encrypted.contains("$ANSIBLE_VAULT;"), "{encrypted}");
+            let vaulted = folder.write("vaulted.yml", &encrypted);
+
+            let mut without_password = options.clone();
+            without_password.as_object_mut().expect("options").remove("connection_password");
+            let vaulted = format!("@{}", vaulted.display());
+            let key = key.to_string_lossy();
+            let arguments = ["-vvv", "--vault-password-file", &key, "--extra-vars", &vaulted];
+            let shown = play(host, version, "vault.yml", &arguments, &without_password);
+            assert_no_secret(host, &shown);
+        });
+    });
+}
+
+#[test]
+fn no_secret_is_shown_however_verbose_ansible_is() {
+    play_with_every_version("secrets.yml", &["-vvvv"], |shown| {
+        assert!(shown.contains("VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"), "{shown}");
+        assert!(shown.contains("the output has been hidden"), "{shown}");
+        for hidden in ["another secret", "hidden output", "68696464656e206f7574707574"] {
+            assert!(!shown.contains(hidden), "{hidden}: {shown}");
+        }
+    });
+}
+
+#[test]
+fn the_steps_are_shown_from_vvv_on() {
+    const STEPS: [&str; 3] = [" s connected to IPC$ and ADMIN$", " s uploaded ", " ended with exit code 0"];
+
+    play_with_every_version("trace.yml", &["-vvv"], |shown| {
+        for step in STEPS {
+            assert!(shown.contains(step), "no {step} in {shown}");
+        }
+    });
+    play_with_every_version("trace.yml", &["-vv"], |shown| {
+        for step in STEPS {
+            assert!(!shown.contains(step), "{step} in {shown}");
+        }
     });
 }
 
 #[test]
 fn the_documentation_is_found() {
-    let mut doc = ansible::command("ansible-doc").expect("ansible-doc");
-    let output = doc.arg("native.windows.psexec").output().expect("ansible-doc starts");
-    let text = text(&output);
-    assert!(output.status.success(), "{text}");
-    for part in ["connection_timeout", "EXAMPLES", "RETURN VALUES"] {
-        assert!(text.contains(part), "{part} in {text}");
+    with_every_version(|version| {
+        let mut doc = version.command("ansible-doc").expect("ansible-doc");
+        let text = succeed(doc.arg("native.windows.psexec"));
+        for part in ["connection_timeout", "EXAMPLES", "RETURN VALUES"] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+    });
+}
+
+#[test]
+fn the_oldest_version_is_the_one_that_the_collection_asks_for() {
+    let runtime =
+        fs::read_to_string(folders::repository().join("meta/runtime.yml")).expect("meta/runtime.yml");
+    let asked = format!("requires_ansible: \">={}.0\"", Version::Oldest.number());
+    assert!(runtime.lines().any(|line| line == asked), "{runtime}");
+}
+
+/// Runs `tests/playbooks/<name>`, whose tasks check their results themselves, and looks at what was shown.
+#[track_caller]
+fn play_with_every_version(name: &str, arguments: &[&str], look: impl Fn(&str) + Sync) {
+    on_host(|host| {
+        with_every_version(|version| {
+            let shown = play(host, version, name, arguments, &host.options(&json!({})));
+            assert_no_secret(host, &shown);
+            look(&shown);
+        });
+    });
+}
+
+/// Runs a test with each version of Ansible, side by side.
+#[track_caller]
+fn with_every_version(test: impl Fn(Version) + Sync) {
+    thread::scope(|scope| {
+        for version in Version::ALL {
+            let name = format!("ansible-core {}", version.number());
+            let test = &test;
+            thread::Builder::new().name(name).spawn_scoped(scope, move || test(version)).expect("a thread");
+        }
+    });
+}
+
+/// `options` become the variable `host`.
+#[track_caller]
+fn play(host: &Host, version: Version, name: &str, arguments: &[&str], options: &Value) -> String {
+    let folder = Scratch::new(version, name);
+    let values = json!({ "host": options, "probe": host.probe_path(), "version": version.number() });
+    let variables = folder.write("variables.json", &values.to_string());
+    let mut ansible = version.command("ansible-playbook").expect("ansible-playbook");
+    ansible.arg(playbook(name)).arg("--extra-vars").arg(format!("@{}", variables.display()));
+    succeed(ansible.args(arguments))
+}
+
+fn playbook(name: &str) -> PathBuf {
+    folders::repository().join("tests/playbooks").join(name)
+}
+
+/// Has ansible-vault write the variable `vaulted_password`.
+#[track_caller]
+fn encrypt(version: Version, key: &Path, password: &str) -> String {
+    let mut vault = version.command("ansible-vault").expect("ansible-vault");
+    vault.args(["encrypt_string", "--stdin-name", "vaulted_password", "--vault-password-file"]).arg(key);
+    vault.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut vault = vault.spawn().expect("ansible-vault starts");
+    vault.stdin.take().expect("its input").write_all(password.as_bytes()).expect("it reads");
+    let output = vault.wait_with_output().expect("it ends");
+    assert!(output.status.success(), "{}", text(&output));
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+/// Runs a program of Ansible's that has to succeed, and returns what it has shown.
+#[track_caller]
+fn succeed(command: &mut Command) -> String {
+    let output = command.stdin(Stdio::null()).output().expect("Ansible starts");
+    assert!(output.status.success(), "{}", text(&output));
+    text(&output)
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// The password of a host that is no lab could be a word that occurs anyway.
+#[track_caller]
+fn assert_no_secret(host: &Host, shown: &str) {
+    if host.lab().is_some() {
+        assert!(!shown.contains(ADMINISTRATOR.password), "{shown}");
+    }
+}
+
+/// A folder that goes with the test.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(version: Version, name: &str) -> Self {
+        let name = format!("{}-{name}-{}", std::process::id(), version.number());
+        let folder = folders::target().join("tasks").join(name);
+        fs::create_dir_all(&folder).expect("a folder");
+        Self(folder)
+    }
+
+    fn write(&self, name: &str, content: &str) -> PathBuf {
+        let file = self.0.join(name);
+        fs::write(&file, content).expect("a file");
+        file
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
     }
 }

@@ -1,38 +1,46 @@
-//! Ansible, from PyPI, in a virtual environment of the project's own.
+//! Ansible, from PyPI, in virtual environments of the project's own.
 
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Result;
+use end_to_end::ansible::Version;
 use end_to_end::folders;
 
 use crate::{collection, packages, step};
 
-const ANSIBLE: &str = "ansible-core>=2.19,<2.20";
-
-/// Makes the virtual environment if it is not there, and returns the folder of its programs.
-pub(crate) fn programs() -> Result<PathBuf> {
-    let ansible = folders::ansible();
-    let ready = ansible.join("ready");
-    if fs::read_to_string(&ready).is_ok_and(|version| version == ANSIBLE) {
-        return Ok(ansible.join("bin"));
+/// Makes the virtual environment of this version if it is not there, and returns the folder of its programs.
+pub(crate) fn programs(version: Version) -> Result<PathBuf> {
+    let environment = version.environment();
+    let ready = environment.join("ready");
+    let wanted = format!("ansible-core=={}.*", version.number());
+    if fs::read_to_string(&ready).is_ok_and(|there| there == wanted) {
+        return Ok(environment.join("bin"));
     }
     packages::for_ansible()?;
     let mut python = Command::new("python3");
-    python.args(["-m", "venv", "--clear"]).arg(&ansible);
-    step::run("make a virtual environment for Python", &mut python)?;
-    let mut pip = Command::new(ansible.join("bin/pip"));
-    pip.args(["install", "--disable-pip-version-check", ANSIBLE]);
-    step::run("install ansible-core", &mut pip)?;
-    fs::write(ready, ANSIBLE)?;
-    Ok(ansible.join("bin"))
+    python.args(["-m", "venv", "--clear"]).arg(&environment);
+    step::run(&format!("make a virtual environment for ansible-core {}", version.number()), &mut python)?;
+    let mut pip = Command::new(environment.join("bin/pip"));
+    pip.args(["install", "--disable-pip-version-check", &wanted]);
+    step::run(&format!("install ansible-core {}", version.number()), &mut pip)?;
+    fs::write(ready, wanted)?;
+    Ok(environment.join("bin"))
 }
 
-/// Builds the collection and installs it where [`folders::collections`] says.
+/// Brings every version that the tests run with, and the collection, freshly built.
 pub(crate) fn install_collection() -> Result<()> {
+    for version in Version::ALL {
+        programs(version)?;
+    }
+    install_collection_for_demo()
+}
+
+/// Builds the collection and installs it where [`folders::collections`] says, with the newest version.
+pub(crate) fn install_collection_for_demo() -> Result<()> {
     let tarball = collection::run()?;
-    let mut galaxy = Command::new(programs()?.join("ansible-galaxy"));
+    let mut galaxy = Command::new(programs(Version::Newest)?.join("ansible-galaxy"));
     galaxy.args(["collection", "install", "--offline", "--force"]).arg(tarball);
     galaxy.arg("--collections-path").arg(folders::collections());
     step::run("install the collection", &mut galaxy)?;

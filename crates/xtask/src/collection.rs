@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use end_to_end::ansible::Version;
 use end_to_end::folders;
 
 use crate::{ansible, build, step};
@@ -32,7 +33,7 @@ pub(crate) fn run() -> Result<PathBuf> {
     let version = version()?;
     let folder = folders::target().join("collection");
     fs::create_dir_all(&folder)?;
-    let mut galaxy = Command::new(ansible::programs()?.join("ansible-galaxy"));
+    let mut galaxy = Command::new(ansible::programs(Version::Newest)?.join("ansible-galaxy"));
     galaxy.args(["collection", "build", "--force", "--output-path"]).arg(&folder).arg(folders::repository());
     step::run("build the collection", &mut galaxy)?;
     let tarball = folder.join(format!("native-windows-{version}.tar.gz"));

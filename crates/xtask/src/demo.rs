@@ -7,7 +7,7 @@ use crate::{ansible, lab, packages, step};
 
 pub(crate) fn run() -> Result<()> {
     packages::for_demo()?;
-    ansible::install_collection()?;
+    ansible::install_collection_for_demo()?;
     let parts = lab::prepare(Form::Plain)?;
     let lab = step::work("start a Windows host on loopback", || {
         Lab::start_with(&parts, &LabOptions { name: "demo".into(), ..LabOptions::default() })
