@@ -3,7 +3,7 @@
 use std::io;
 use std::os::windows::io::AsHandle;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use psexec_protocol::paexec::{CodePages, Message, RunName, StartApp};
 use windows_sys::Win32::Globalization::{GetACP, GetOEMCP};
@@ -51,8 +51,9 @@ impl Host {
 
     /// Serves clients until one is lost, or none comes for a while.
     pub(crate) fn serve(mut self) -> io::Result<Reason> {
+        let mut patience = PATIENCE;
         loop {
-            match self.main.connect(&[self.stop.as_handle()], Some(Instant::now() + PATIENCE))? {
+            match self.main.connect(&[self.stop.as_handle()], Some(Instant::now() + patience))? {
                 Outcome::Interrupted(Wake::Handle(_)) => return Ok(Reason::Stopped),
                 Outcome::Interrupted(Wake::TimedOut) => return Ok(Reason::Abandoned),
                 Outcome::Done(_) | Outcome::MoreData(_) => {}
@@ -65,6 +66,8 @@ impl Host {
                 End::ClientGone => return Ok(Reason::Abandoned),
                 End::Delivered => {}
             }
+            // One who was lost right behind the result looks, when he comes back, whether the service has ended.
+            patience = PATIENCE_FOR_THE_NEXT;
             self.main = Arc::new(next);
             drop(self.client_pipes.take());
             self.client_pipes = self.run_name.as_ref().and_then(|name| ClientPipes::create(name).ok());
@@ -179,3 +182,6 @@ fn code_pages() -> CodePages {
 }
 
 const CHUNK: usize = 64 * 1024;
+
+/// How long another client may take to come when one has left.
+const PATIENCE_FOR_THE_NEXT: Duration = Duration::from_secs(5);
