@@ -16,6 +16,9 @@ use crate::svcctl::Repair;
 /// Frames of Samba's message mode bear a u16 length.
 const LONGEST_MESSAGE: usize = 65535;
 
+/// The longest that an RPC server takes to look after a new client.
+const LOOKED_AFTER: Duration = Duration::from_secs(2);
+
 /// A pipe that is only read is handed on in pieces of this size, so that little is under way.
 const OUTPUT_PIECE: usize = 4096;
 
@@ -80,11 +83,12 @@ fn relay(stream: &TcpStream, pipe: &NamedPipe, name: &str) -> io::Result<()> {
     };
     accept_named_pipe_auth(stream, framed)?;
     let repair = name.eq_ignore_ascii_case("svcctl").then(|| Mutex::new(Repair::default()));
-    let reader_ended = AtomicBool::new(false);
+    let (reader_ended, answered) = (AtomicBool::new(false), AtomicBool::new(false));
+    let opened = Instant::now();
     std::thread::scope(|scope| {
         if pipe.direction != Direction::WriteOnly {
             scope.spawn(|| {
-                let (bytes, error) = from_pipe(stream, pipe, framed, repair.as_ref());
+                let (bytes, error) = from_pipe(stream, pipe, framed, repair.as_ref(), &answered);
                 log(name, format_args!("end of pipe after {bytes} bytes: {error}"));
                 let _ = stream.shutdown(Shutdown::Write);
                 reader_ended.store(true, Ordering::Release);
@@ -94,6 +98,10 @@ fn relay(stream: &TcpStream, pipe: &NamedPipe, name: &str) -> io::Result<()> {
         }
         let (bytes, error) = to_pipe(stream, pipe, framed, repair.as_ref());
         log(name, format_args!("end of client after {bytes} bytes: {error}"));
+        // Wine's RPC server listens no more, for good, after a client that was gone before it was looked after.
+        while repair.is_some() && !answered.load(Ordering::Acquire) && opened.elapsed() < LOOKED_AFTER {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         // Asked for repeatedly: the reader may be just about to start its next operation.
         while !reader_ended.load(Ordering::Acquire) {
             pipe.cancel();
@@ -140,6 +148,7 @@ fn from_pipe(
     pipe: &NamedPipe,
     framed: bool,
     repair: Option<&Mutex<Repair>>,
+    answered: &AtomicBool,
 ) -> (u64, io::Error) {
     let piece = if pipe.direction == Direction::ReadOnly { OUTPUT_PIECE } else { LONGEST_MESSAGE };
     let mut buffer = vec![0; piece];
