@@ -16,6 +16,7 @@ mod syslog;
 mod task;
 mod validate;
 
+use std::alloc::System;
 use std::cell::Cell;
 use std::ffi::OsString;
 use std::panic;
@@ -26,10 +27,16 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior,
 use serde_json::{Map, Value};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use zeroize::Zeroizing;
+use zeroizing_alloc::ZeroAlloc;
 
 use crate::result::Answer;
 use crate::task::Task;
 use crate::validate::{Parameters, Settings, Validated, validate};
+
+/// Wipes all memory that is given back: passwords pass through many hands, such as the parser of JSON and the encoders
+/// of messages, which know nothing of secrets.
+#[global_allocator]
+static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 fn main() -> ExitCode {
     keep_memory_private();
