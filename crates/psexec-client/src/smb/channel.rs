@@ -162,6 +162,11 @@ impl Channel {
         self.shared.lock().large_mtu = large_mtu;
     }
 
+    /// SessionId of the requests.
+    pub(crate) fn session_id(&self) -> u64 {
+        self.shared.lock().session_id
+    }
+
     /// SessionId for the requests to come.
     pub(crate) fn set_session_id(&self, session_id: u64) {
         self.shared.lock().session_id = session_id;
@@ -400,6 +405,12 @@ impl State {
             return Err(PeerMisbehaved::Malformed);
         }
         let interim = header.status == NtStatus::PENDING.0 && header.flags.async_command();
+        if header.message_id == u64::MAX {
+            // 3.2.5.19: an oplock break. We hold no oplock: nothing to do, whoever says so.
+            return Ok(());
+        }
+        // Before its signature: the algorithms take the ids of requests alone.
+        let pending = self.pending.get_mut(&header.message_id).ok_or(PeerMisbehaved::UnknownMessageId)?;
         if let Some(protection) = &self.protection
             && !encrypted
             // 3.2.5.1.3: an interim answer need not be signed. It carries nothing but an id.
@@ -407,11 +418,6 @@ impl State {
         {
             protection.verify(&header, &message)?;
         }
-        if header.message_id == u64::MAX {
-            // 3.2.5.19: an oplock break. We hold no oplock: nothing to do.
-            return Ok(());
-        }
-        let pending = self.pending.get_mut(&header.message_id).ok_or(PeerMisbehaved::UnknownMessageId)?;
         if header.command != pending.command {
             return Err(PeerMisbehaved::WrongCommand);
         }
@@ -576,8 +582,10 @@ pub(crate) fn accept_any(bytes: &[u8], protection: Option<Protection>) {
     let mut receivers = Vec::new();
     {
         let mut state = shared.lock();
+        // NEGOTIATE, which has the id 0, is answered before there is a session to protect.
+        let first = u64::from(protection.is_some());
         state.protection = protection;
-        for message_id in 0..20 {
+        for message_id in first..20 {
             let (waiter, answer) = oneshot::channel();
             let Ok(command) = Command::read_le(&mut Cursor::new([message_id as u8, 0])) else { continue };
             state.pending.insert(message_id, Pending { command, async_id: None, waiter });
