@@ -159,6 +159,7 @@ fn from_pipe(
             Ok(count) => buffer[..count].to_vec(),
             Err(error) => return (total, error),
         };
+        answered.store(true, Ordering::Release);
         total += data.len() as u64;
         if let Some(again) = repair.and_then(|repair| locked(repair).response(&mut data)) {
             match pipe.write(&again) {
