@@ -13,8 +13,13 @@ use crate::error::{At, ErrorKind, Failure, Step};
 use crate::smb::{self, Channel, Session};
 use crate::trace::Trace;
 
-/// Connects and authenticates; each step within the connection's time-out.
-pub(crate) async fn connect(connection: &Connection, trace: &Trace) -> Result<Session, Failure> {
+/// Connects and authenticates; each step within the connection's time-out. `previous_session` is that of a connection
+/// which was lost, or 0.
+pub(crate) async fn connect(
+    connection: &Connection,
+    previous_session: u64,
+    trace: &Trace,
+) -> Result<Session, Failure> {
     let bound = connection.timeout;
     let host = connection.host.as_str();
 
@@ -28,7 +33,8 @@ pub(crate) async fn connect(connection: &Connection, trace: &Trace) -> Result<Se
     // Kerberos bounds what it asks its KDC by itself.
     let mut authenticator =
         Authenticator::new(connection, negotiated.security_buffer(), trace).await.at(Step::Authenticate)?;
-    let session = within(bound, negotiated.authenticate(&mut authenticator, connection.encrypt))
+    let authenticating = negotiated.authenticate(&mut authenticator, connection.encrypt, previous_session);
+    let session = within(bound, authenticating)
         .await
         .map_err(|error| authenticator.explain(error))
         .at(Step::Authenticate)?;

@@ -6,7 +6,7 @@ use psexec_protocol::scmr::*;
 use tokio::time::sleep;
 
 use crate::connect::within;
-use crate::error::{At, ErrorKind, Failure, NtStatus, Step};
+use crate::error::{At, ErrorKind, Failure, Loss, NtStatus, Step};
 use crate::scm::ServiceManager;
 use crate::smb::{FileHandle, Request, Session, created_file, expect};
 use crate::trace::Trace;
@@ -156,7 +156,7 @@ impl<'a> Deployment<'a> {
         let started = Instant::now();
         while self.service != ServiceState::Absent {
             match self.check_running().await {
-                Ok(()) if started.elapsed() >= REMOVE => {
+                Ok(()) if started.elapsed() >= END => {
                     self.service = ServiceState::Absent;
                     self.file_may_exist = false;
                     return Ok(Some(format!(
@@ -164,7 +164,7 @@ impl<'a> Deployment<'a> {
                         self.name.service()
                     )));
                 }
-                Ok(()) => sleep(Duration::from_millis(250)).await,
+                Ok(()) => sleep(MAX_PAUSE).await,
                 Err(ErrorKind::ServiceStopped { .. }) => break,
                 Err(error) => return Err(error),
             }
@@ -173,12 +173,16 @@ impl<'a> Deployment<'a> {
     }
 
     /// Takes everything away that may be on the host. Answers what could not be, in sentences for the user.
-    pub(crate) async fn remove(mut self) -> Vec<String> {
+    ///
+    /// # Errors
+    /// The connection was lost meanwhile: what is left has to be taken away over another.
+    pub(crate) async fn remove(mut self) -> Result<Vec<String>, Loss> {
         let mut warnings = Vec::new();
         if self.service != ServiceState::Absent
             && let Err(error) = within(REMOVE, self.remove_service()).await
         {
-            warnings.push(format!("The service {} could not be removed: {error}", self.name.service()));
+            let text = format!("The service {} could not be removed: {error}", self.name.service());
+            warnings.push(unless_lost(error, text)?);
         }
         let manager = self.manager.take();
         let close = async {
@@ -189,37 +193,34 @@ impl<'a> Deployment<'a> {
         };
         let (removed, ()) = tokio::join!(self.remove_file(), close);
         if let Err(error) = removed {
-            let file = self.name.executable();
-            warnings.push(format!("The file {file} could not be removed from ADMIN$: {error}"));
+            let text =
+                format!("The file {} could not be removed from ADMIN$: {error}", self.name.executable());
+            warnings.push(unless_lost(error, text)?);
         }
         self.trace.note("removed the service and its file");
-        warnings
+        Ok(warnings)
     }
 
+    /// Marked for deletion first, so that it goes even if it cannot be stopped now.
     async fn remove_service(&mut self) -> Result<(), ErrorKind> {
+        if self.manager.as_ref().is_some_and(ServiceManager::is_out_of_step) {
+            self.manager = None;
+            self.service = ServiceState::MayExist;
+        }
         if self.service == ServiceState::MayExist {
             self.find_service().await?;
         }
         let (Some(manager), Some(service)) = (self.manager.as_mut(), self.service.handle()) else {
             return Ok(());
         };
-        let stop = RControlService { service, control: SERVICE_CONTROL_STOP };
-        match manager.call(&stop).await {
-            Ok(_) => {}
-            // It has stopped, or is about to.
-            Err(ErrorKind::ServiceManager {
-                code:
-                    ERROR_SERVICE_NOT_ACTIVE | ERROR_SERVICE_CANNOT_ACCEPT_CTRL | ERROR_SERVICE_MARKED_FOR_DELETE,
-                ..
-            }) => {}
-            Err(error) => return Err(error),
-        }
         if let ServiceState::Created(service) = self.service {
             match manager.call(&RDeleteService { service }).await {
                 Ok(_) | Err(ErrorKind::ServiceManager { code: ERROR_SERVICE_MARKED_FOR_DELETE, .. }) => {}
                 Err(error) => return Err(error),
             }
+            self.service = ServiceState::MarkedForDelete(service);
         }
+        stop(manager, service).await?;
         self.service = ServiceState::Absent;
         Ok(())
     }
@@ -255,7 +256,7 @@ impl<'a> Deployment<'a> {
                     if is_still_held(status) && started.elapsed() < REMOVE =>
                 {
                     sleep(pause).await;
-                    pause = (pause * 2).min(Duration::from_millis(250));
+                    pause = (pause * 2).min(MAX_PAUSE);
                 }
                 Err(error) => return Err(error),
             }
@@ -271,6 +272,37 @@ impl ServiceState {
             ServiceState::Created(handle) | ServiceState::MarkedForDelete(handle) => Some(handle),
             ServiceState::Absent | ServiceState::MayExist => None,
         }
+    }
+}
+
+/// Stops a service, [MS-SCMR] 3.1.4.2. One that is just starting takes no controls yet, and is waited for.
+///
+/// [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
+async fn stop(manager: &mut ServiceManager<'_>, service: Handle) -> Result<(), ErrorKind> {
+    let mut pause = Duration::from_millis(1);
+    loop {
+        let control = RControlService { service, control: SERVICE_CONTROL_STOP };
+        let error = match manager.call(&control).await {
+            Ok(_) | Err(ErrorKind::ServiceManager { code: ERROR_SERVICE_NOT_ACTIVE, .. }) => return Ok(()),
+            Err(error @ ErrorKind::ServiceManager { .. }) => error,
+            Err(error) => return Err(error),
+        };
+        match manager.call(&RQueryServiceStatus { service }).await?.status.current_state {
+            SERVICE_STOPPED | SERVICE_STOP_PENDING => return Ok(()),
+            SERVICE_START_PENDING => sleep(pause).await,
+            // It may have come up in between, and not for ever.
+            _ if pause < MAX_PAUSE => sleep(pause).await,
+            _ => return Err(error),
+        }
+        pause = (pause * 2).min(MAX_PAUSE);
+    }
+}
+
+/// What could not be done is for the user to read, unless it can still be done over another connection.
+fn unless_lost(error: ErrorKind, text: String) -> Result<String, Loss> {
+    match error {
+        ErrorKind::Lost(loss) => Err(loss),
+        _ => Ok(text),
     }
 }
 
@@ -358,5 +390,10 @@ const REQUEST: Duration = Duration::from_secs(60);
 const UPLOAD: Duration = Duration::from_secs(90);
 /// Bound of RStartServiceW: Windows itself gives a service 30 seconds.
 const START: Duration = Duration::from_secs(90);
+/// How long a process whose connection was lost may take to end before it is left alone; our service leaves five seconds
+/// after it.
+const END: Duration = Duration::from_secs(8);
+/// The longest pause between two tries.
+const MAX_PAUSE: Duration = Duration::from_millis(250);
 /// Bound of each part of the removal, and how long a file may be held.
 const REMOVE: Duration = Duration::from_secs(10);

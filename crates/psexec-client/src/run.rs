@@ -79,7 +79,7 @@ async fn drive_to_outcome(
     // Resolves with an error, and for good, when nobody wants the result any more.
     let mut gone = gone;
     let session = tokio::select! {
-        session = connect(connection, trace) => session?,
+        session = connect(connection, 0, trace) => session?,
         _ = &mut gone => return Err((Step::Connect, ErrorKind::Cancelled)),
     };
     *changed = true;
@@ -97,19 +97,22 @@ async fn drive_to_outcome(
             _ = &mut gone => Err((Step::Run, ErrorKind::Cancelled)),
         };
         let process_may_run = deployment.process_may_run;
-        if let Err((_, ErrorKind::Lost(_))) = &outcome {
-            drop(session);
-            warnings.extend(remove_after_loss(connection, name, process_may_run, trace).await);
-            return outcome;
-        }
-        let removal = deployment.remove();
-        warnings.extend(match outcome {
+        let removed = match &outcome {
+            Err((_, ErrorKind::Lost(_))) => None,
             Err((_, ErrorKind::Cancelled)) => {
-                let removed = tokio::time::timeout(CANCEL, removal).await;
-                removed.unwrap_or_else(|_| vec![may_be_left(&name.service())])
+                let removed = tokio::time::timeout(CANCEL, deployment.remove()).await;
+                removed.map_or_else(|_| Some(vec![may_be_left(&name.service())]), Result::ok)
             }
-            _ => removal.await,
-        });
+            _ => deployment.remove().await.ok(),
+        };
+        let Some(left) = removed else {
+            let previous_session = session.channel.session_id();
+            drop(session);
+            let left = remove_after_loss(connection, previous_session, name, process_may_run, trace).await;
+            warnings.extend(left);
+            return outcome;
+        };
+        warnings.extend(left);
         if outcome.as_ref().is_err_and(is_collision) && tries < MAX_TRIES {
             continue;
         }
@@ -383,6 +386,7 @@ async fn run_process(
 /// Connects once more, only to look after what the lost connection left on the host.
 async fn remove_after_loss(
     connection: &Connection,
+    previous_session: u64,
     name: RunName,
     process_may_run: bool,
     trace: &Trace,
@@ -390,10 +394,10 @@ async fn remove_after_loss(
     trace.note("the connection was lost; connecting again to clean up");
     let service = name.service();
     let removed = async {
-        let session = connect(connection, trace).await?;
+        let session = connect(connection, previous_session, trace).await?;
         let mut deployment = Deployment::begin(&session, &connection.host, name, trace).await?;
         let warnings = deployment.resume(process_may_run).await.at(Step::Remove)?;
-        let mut all = deployment.remove().await;
+        let mut all = deployment.remove().await.at(Step::Remove)?;
         all.extend(warnings);
         session.channel.log_off().await;
         Ok::<_, Failure>(all)

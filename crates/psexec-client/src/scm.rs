@@ -24,6 +24,8 @@ pub(crate) struct ServiceManager<'a> {
     pipe: FileHandle,
     max_fragment: u16,
     call_id: u32,
+    /// A call was sent and its answer not yet received.
+    calling: bool,
 }
 
 impl<'a> ServiceManager<'a> {
@@ -60,7 +62,7 @@ impl<'a> ServiceManager<'a> {
         expect(&bound, "bind to svcctl", &[NtStatus::SUCCESS])?;
         let body: IoctlResponse = bound.body()?;
         let context = rpc::decode_bind_answer(&body.out_buffer, call_id)?;
-        Ok(ServiceManager { channel, pipe, max_fragment: context.max_transmit, call_id })
+        Ok(ServiceManager { channel, pipe, max_fragment: context.max_transmit, call_id, calling: false })
     }
 
     /// Calls a method; any return code but success is an error.
@@ -72,8 +74,14 @@ impl<'a> ServiceManager<'a> {
         }
     }
 
+    /// A call was given up in its middle: its answer would be taken for that of the next.
+    pub(crate) fn is_out_of_step(&self) -> bool {
+        self.calling
+    }
+
     async fn exchange<C: Call>(&mut self, call: &C) -> Result<C::Answer, ErrorKind> {
         self.call_id += 1;
+        self.calling = true;
         let stub = call.encode();
         let mut fragments = rpc::encode_request(self.call_id, C::OPNUM, &stub, self.max_fragment);
         let last = fragments.pop().unwrap_or_default();
@@ -92,6 +100,7 @@ impl<'a> ServiceManager<'a> {
             expect(&more, "READ from svcctl", &[NtStatus::SUCCESS, NtStatus::BUFFER_OVERFLOW])?;
             stub = assembler.push(&read_data(&more)?)?;
         }
+        self.calling = false;
         Ok(C::decode_answer(&stub.unwrap_or_default())?)
     }
 

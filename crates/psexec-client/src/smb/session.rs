@@ -81,10 +81,16 @@ impl Connection {
     }
 
     /// SMB2 SESSION_SETUP until the host accepts; `encrypt` refuses a session that is not encrypted.
+    ///
+    /// `previous_session` is that of a connection which was lost, or 0: the host ends it at once, with all that it has
+    /// open, [MS-SMB2] 3.3.5.5.3.
+    ///
+    /// [MS-SMB2]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-smb2/5606ad47-5ee0-437a-817e-70c366052962
     pub(crate) async fn authenticate(
         self,
         authenticator: &mut Authenticator,
         encrypt: bool,
+        previous_session: u64,
     ) -> Result<Session, ErrorKind> {
         let Connection { channel, negotiated, .. } = self;
         if encrypt && negotiated.cipher.is_none() {
@@ -92,12 +98,13 @@ impl Connection {
         }
         let mut token = authenticator.start();
         let answer = loop {
-            let content = SessionSetupRequest::new(
+            let mut content = SessionSetupRequest::new(
                 std::mem::take(&mut token),
                 SessionSecurityMode::new().with_signing_enabled(true).with_signing_required(true),
                 SetupRequestFlags::new(),
                 NegotiateCapabilities::new(),
             );
+            content.previous_session_id = previous_session;
             let answer =
                 channel.send(Request::new(0, RequestContent::SessionSetup(content))).await?.answer().await?;
             expect(&answer, "SESSION_SETUP", &[NtStatus::SUCCESS, NtStatus::MORE_PROCESSING_REQUIRED])?;
