@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `PSEXEC_TEST_HOST` | the host's name or address; without it the lab is used |
 //! | `PSEXEC_TEST_PORT` | its SMB port, 445 if not given |
-//! | `PSEXEC_TEST_USER`, `PSEXEC_TEST_PASSWORD` | an administrator of the host |
+//! | `PSEXEC_TEST_USERNAME`, `PSEXEC_TEST_PASSWORD` | an administrator of the host |
 //! | `PSEXEC_TEST_INTEROP` | if set, the lab is one that runs 32-bit programs and has stand-ins for accounts |
 
 use std::collections::BTreeSet;
@@ -78,7 +78,7 @@ impl Host {
         let host = Self {
             address,
             port: env::var("PSEXEC_TEST_PORT").map_or(Ok(445), |port| port.parse())?,
-            user: variable("PSEXEC_TEST_USER")?,
+            user: variable("PSEXEC_TEST_USERNAME")?,
             password: variable("PSEXEC_TEST_PASSWORD")?,
             probe: r"C:\Windows\Temp\native-windows-probe.exe",
             lab: None,

@@ -41,24 +41,37 @@ pub(crate) fn check(report: &mut Report) -> Result<()> {
     ansible::install_collection()?;
     lab::prepare(Form::Interop)?;
 
-    let mut others = build::cargo();
-    others.args(["test", "--package", "end-to-end", "--test", "interop", "--no-fail-fast"]);
+    others_beside_ours(report)?;
+    paexec_for_our_service(report)
+}
+
+fn others_beside_ours(report: &mut Report) -> Result<()> {
+    let mut tests = build::cargo();
+    tests.args(["test", "--package", "end-to-end", "--test", "interop", "--no-fail-fast"]);
     if env::var_os("PSEXEC_TEST_PYPSEXEC").is_some() {
-        others.args(["--", "--include-ignored"]);
+        tests.args(["--", "--include-ignored"]);
     } else {
         report.left_out("pypsexec's own tests", "PSEXEC_TEST_PYPSEXEC names no checkout of it");
     }
-    report.tests("interoperability, accounts by stand-ins", &mut others)?;
+    report.tests("interoperability, accounts by stand-ins", &mut tests)
+}
 
-    let mut with_paexec = build::cargo();
-    with_paexec.args(["test", "--package", "end-to-end", "--no-fail-fast"]);
-    with_paexec.args(["--test", "process", "--test", "many", "--test", "ansible", "--"]);
-    with_paexec.env("PSEXEC_TEST_INTEROP", "1").env("PSEXEC_SERVICE_EXE", interop::paexec()?);
+fn paexec_for_our_service(report: &mut Report) -> Result<()> {
+    let service = interop::paexec()?;
+    let mut accounts = build::cargo();
+    accounts.args(["test", "--package", "end-to-end", "--test", "interop", "--", "by_stand_in"]);
+    accounts.env("PSEXEC_SERVICE_EXE", &service);
+    report.tests("PAExec.exe for our service, accounts by stand-ins", &mut accounts)?;
+
+    let mut processes = build::cargo();
+    processes.args(["test", "--package", "end-to-end", "--no-fail-fast"]);
+    processes.args(["--test", "process", "--test", "many", "--test", "ansible", "--"]);
+    processes.env("PSEXEC_TEST_INTEROP", "1").env("PSEXEC_SERVICE_EXE", &service);
     for (test, reason) in NOT_WITH_PAEXEC {
-        with_paexec.args(["--skip", test]);
-        report.left_out(&format!("{test}, with PAExec.exe"), reason);
+        processes.args(["--skip", test]);
+        report.left_out(&format!("PAExec.exe for our service, {test}"), reason);
     }
-    report.tests("end-to-end tests with PAExec.exe in place of our service", &mut with_paexec)
+    report.tests("PAExec.exe for our service, processes", &mut processes)
 }
 
 fn install_environment() -> Result<()> {
