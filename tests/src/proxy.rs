@@ -183,6 +183,7 @@ impl Shared {
                 Deed::Vanish => lock(&link.state).vanished = true,
                 Deed::Cut => return link.cut(),
                 Deed::Reset => return link.reset(),
+                Deed::End if lock(&link.state).vanished => {}
                 Deed::End => link.end(receiver),
             }
         }

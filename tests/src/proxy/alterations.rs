@@ -186,7 +186,7 @@ pub fn pretend_pending() -> Action {
     unsigned(|message| {
         let flags = u32_at(message, FLAGS.start) | FLAG_ASYNC;
         put(message, FLAGS.start, &flags.to_le_bytes());
-        put(message, STATUS.start, &0x103_u32.to_le_bytes());
+        put(message, STATUS.start, &STATUS_PENDING.to_le_bytes());
     })
 }
 

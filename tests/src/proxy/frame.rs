@@ -16,6 +16,7 @@ pub(super) const MESSAGE_ID: Range<usize> = 24..32;
 pub(super) const SESSION_ID: Range<usize> = 40..48;
 pub(super) const SIGNATURE: Range<usize> = 48..64;
 
+pub(super) const STATUS_PENDING: u32 = 0x103;
 pub(super) const FLAG_SERVER_TO_REDIR: u32 = 1;
 pub(super) const FLAG_ASYNC: u32 = 2;
 pub(super) const FLAG_SIGNED: u32 = 8;
@@ -53,9 +54,21 @@ pub(super) fn messages(frame: &[u8]) -> Vec<Range<usize>> {
     found
 }
 
-/// Whether a message of the frame bears this command.
+/// Whether a message of the frame bears this command, and is not interim.
 pub(super) fn contains(frame: &[u8], command: Command) -> bool {
-    messages(frame).iter().any(|message| u16_at(frame, message.start + COMMAND.start) == command as u16)
+    messages(frame)
+        .into_iter()
+        .map(|message| &frame[message])
+        .any(|message| u16_at(message, COMMAND.start) == command as u16 && !is_interim(message))
+}
+
+/// Whether the frame says that an answer will come later, and nothing else.
+pub(super) fn is_interim(frame: &[u8]) -> bool {
+    let is_pending = |message: &[u8]| {
+        u32_at(message, STATUS.start) == STATUS_PENDING && u32_at(message, FLAGS.start) & FLAG_ASYNC != 0
+    };
+    let messages = messages(frame);
+    !messages.is_empty() && messages.into_iter().all(|message| is_pending(&frame[message]))
 }
 
 pub(super) fn is_encrypted(frame: &[u8]) -> bool {

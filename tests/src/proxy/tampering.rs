@@ -30,8 +30,11 @@ pub struct Tampering {
 pub enum When {
     /// The frame of this number.
     Frame(u32),
-    /// The frame of this number among those that hold an unencrypted message of this command.
+    /// The frame of this number among those that hold an unencrypted message of this command, interim answers
+    /// excluded.
     Message(Command, u32),
+    /// The frame of this number among those that are unencrypted interim answers, STATUS_PENDING.
+    Interim(u32),
     /// The frame of this number among the encrypted ones.
     Encrypted(u32),
     /// All of them.
@@ -218,6 +221,7 @@ impl Tamperer {
                 When::Always => (true, None),
                 When::Frame(number) => (true, Some(number)),
                 When::Message(command, number) => (frame::contains(frame, command), Some(number)),
+                When::Interim(number) => (frame::is_interim(frame), Some(number)),
                 When::Encrypted(number) => (frame::is_encrypted(frame), Some(number)),
             };
             *seen += u32::from(kind);

@@ -1,0 +1,479 @@
+//! Whatever goes wrong, the host is afterwards as it was, and the module says what happened.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command as Program, Output};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use end_to_end::folders;
+use end_to_end::host::Host;
+use end_to_end::lab::{Lab, LabOptions, Snapshot};
+use end_to_end::module::{self, Outcome, Task};
+use end_to_end::proxy::*;
+use lab_windows::pattern;
+use serde_json::{Value, json};
+
+const SIZE: usize = 3000;
+
+/// Lets the steps of a run lie far enough apart to hit each of them.
+const DELAY: Duration = Duration::from_millis(20);
+
+#[test]
+fn a_connection_that_is_cut_anywhere_leaves_nothing() {
+    break_everywhere(&Action::CutAfter);
+}
+
+#[test]
+fn a_connection_that_is_reset_anywhere_leaves_nothing() {
+    break_everywhere(&Action::ResetAfter);
+}
+
+#[test]
+fn a_connection_that_falls_silent_anywhere_leaves_nothing() {
+    break_everywhere(&Action::VanishAfter);
+}
+
+/// Breaks a run after every third frame of either side, and looks whether anything is left. What was broken passes
+/// nothing on for as long as the test lasts.
+#[track_caller]
+fn break_everywhere(action: &Action) {
+    let host = host();
+    let before = host.snapshot().expect("a snapshot");
+    let broken: Vec<_> = [Sender::Client, Sender::Server]
+        .into_iter()
+        .flat_map(|sender| (1..=31).step_by(3).map(move |frame| (sender, frame)))
+        .collect();
+    let proxies = Mutex::new(Vec::new());
+    let failures = at_once(8, &broken, |&(sender, frame)| {
+        let tampering = vec![Tampering { sender, when: When::Frame(frame), action: action.clone() }];
+        let behaviour = Behaviour { tampering, spoilt_connection: Some(1), ..Behaviour::default() };
+        let proxy = Proxy::start(("127.0.0.1", host.port()), behaviour).map_err(|error| error.to_string())?;
+        let outcome = host.run(&emit(&proxy));
+        println!(
+            "after frame {frame} of the {sender:?}: {:?} {:?} {:?}",
+            outcome.elapsed,
+            outcome.result.get("msg"),
+            outcome.result.get("warnings")
+        );
+        let connections = proxy.statistics().connections;
+        proxies.lock().expect("nobody panics with it").push(proxy);
+        if connections > 2 {
+            return Err(format!("{connections} connections"));
+        }
+        right_or_failed(&outcome)
+    });
+    assert!(failures.is_empty(), "{failures}");
+    assert_clean(&host, &before, Duration::from_secs(10));
+}
+
+#[test]
+fn a_module_that_is_told_to_end_does_so_at_any_moment() {
+    let host = host();
+    let before = host.snapshot().expect("a snapshot");
+    let signals = ["TERM", "INT", "HUP"];
+    let moments = [0, 60, 150, 250, 350, 450, 550, 700, 900, 1500].map(Duration::from_millis);
+    let cases: Vec<_> =
+        signals.into_iter().flat_map(|signal| moments.map(move |moment| (signal, moment))).collect();
+    let failures = at_once(6, &cases, |&(signal, moment)| {
+        let (output, elapsed) = interrupt(&host, "tree 60000", signal, moment);
+        if output.stdout.is_empty() && moment.is_zero() {
+            return Ok(()); // it had not come as far as to listen
+        }
+        let outcome = module::outcome(&output, elapsed).map_err(|error| format!("{error:#}"))?;
+        println!(
+            "{signal} after {moment:?}: {elapsed:?} {:?} {:?}",
+            outcome.result.get("msg"),
+            outcome.result.get("warnings")
+        );
+        if outcome.result.get("failed") != Some(&json!(true)) {
+            return Err(format!("did not fail: {:?}", outcome.result));
+        }
+        if elapsed > Duration::from_secs(8) {
+            return Err(format!("took {elapsed:?} to end"));
+        }
+        right_or_failed(&outcome)
+    });
+    assert!(failures.is_empty(), "{failures}");
+    assert_clean(&host, &before, Duration::from_secs(10));
+}
+
+/// Nobody is there to clean up: the process comes to its end, then the service goes; what never started goes with a
+/// later run, when it is old enough to be dead beyond doubt.
+#[test]
+fn a_module_that_is_killed_at_any_moment_leaves_nothing_for_long() {
+    let host = host();
+    let before = host.snapshot().expect("a snapshot");
+    let moments: Vec<_> = (0..20).map(|step| Duration::from_millis(50 * step)).collect();
+    let failures = at_once(5, &moments, |&moment| {
+        interrupt(&host, "sleep 2000", "KILL", moment);
+        Ok(())
+    });
+    assert!(failures.is_empty(), "{failures}");
+    wait_for_the_end_of_processes(&host, &before, Duration::from_secs(90));
+    let left = host.snapshot().expect("a snapshot").since(&before);
+    println!("left for a later run: {left:?}");
+    age_files(&host);
+    host.probe("sleep 3000", &json!({})).assert_ran(0);
+    assert_clean(&host, &before, Duration::from_secs(10));
+}
+
+/// A host that has stopped answering does not keep a module that is told to end.
+#[test]
+fn a_silent_host_does_not_keep_the_module_from_ending() {
+    let host = host();
+    for frame in [1, 4, 9, 14, 18] {
+        let tampering =
+            vec![Tampering { sender: Sender::Server, when: When::Frame(frame), action: Action::VanishAfter }];
+        let behaviour = Behaviour { tampering, ..Behaviour::default() };
+        let proxy = Proxy::start(("127.0.0.1", host.port()), behaviour).expect("a proxy");
+        let task = Task::new(&host.options(&emit(&proxy))).expect("a task");
+        let (output, elapsed) = signal(&task, "TERM", Duration::from_secs(2));
+        let outcome = module::outcome(&output, elapsed).expect("one JSON object");
+        outcome.assert_failed();
+        assert!(elapsed < Duration::from_secs(10), "after frame {frame}: {elapsed:?}");
+    }
+}
+
+#[test]
+fn fifty_runs_at_once_leave_nothing() {
+    let host = host();
+    let before = host.snapshot().expect("a snapshot");
+    let numbers: Vec<u64> = (0..50).collect();
+    let failures = at_once(50, &numbers, |&number| {
+        let outcome = host.probe(&format!("exit {number}"), &json!({}));
+        match outcome.result.get("rc") {
+            Some(rc) if *rc == json!(number) => Ok(()),
+            _ => Err(format!("{:?}", outcome.result)),
+        }
+    });
+    assert!(failures.is_empty(), "{failures}");
+    assert_clean(&host, &before, Duration::from_secs(10));
+}
+
+#[test]
+fn a_file_of_the_same_name_is_somebody_elses() {
+    const NUMBER: u32 = 0x8000_1234;
+
+    let host = host();
+    let before = host.snapshot().expect("a snapshot");
+    let file = windows(&host).join(format!("{}.exe", service_name(NUMBER)));
+    fs::write(&file, "somebody else's").expect("a file");
+    let outcome = run_with_number(&host, NUMBER);
+    outcome.assert_ran(3);
+    assert_eq!(fs::read_to_string(&file).expect("the file is still there"), "somebody else's");
+    fs::remove_file(file).expect("the file can be removed");
+    assert_clean(&host, &before, Duration::from_secs(10));
+}
+
+#[test]
+fn a_service_of_the_same_name_is_somebody_elses() {
+    const NUMBER: u32 = 0x8000_4321;
+
+    let host = host();
+    let before = host.snapshot().expect("a snapshot");
+    let service = service_name(NUMBER);
+    let lab = host.lab().expect("the lab");
+    let create = ["create", &service, "binPath=", r"C:\lab\probe.exe"];
+    assert!(lab.run_program("sc", &create).expect("sc").status.success());
+    run_with_number(&host, NUMBER).assert_ran(3);
+    let services = host.snapshot().expect("a snapshot").services;
+    assert!(services.contains(&service), "{services:?}");
+    assert!(lab.run_program("sc", &["delete", &service]).expect("sc").status.success());
+    assert_clean(&host, &before, Duration::from_secs(10));
+}
+
+#[test]
+fn an_admin_share_that_is_missing_is_told() {
+    let smb_conf = ["[ADMIN$]", "path = /", "available = no"].map(str::to_owned).to_vec();
+    let host = Host::from(Lab::start(&LabOptions { smb_conf, ..LabOptions::default() }).expect("a lab"));
+    let before = host.snapshot().expect("a snapshot");
+    let outcome = host.probe("exit 0", &json!({}));
+    let message = outcome.assert_failed();
+    assert!(message.contains("STATUS_BAD_NETWORK_NAME") && message.contains("ADMIN$"), "{message}");
+    assert_clean(&host, &before, Duration::from_secs(10));
+}
+
+#[test]
+fn an_admin_share_that_cannot_be_written_is_told() {
+    let lab = Lab::start(&LabOptions { read_only: true, ..LabOptions::default() }).expect("a lab");
+    let host = Host::from(lab);
+    let before = host.snapshot().expect("a snapshot");
+    let outcome = host.probe("exit 0", &json!({}));
+    outcome.assert_failed();
+    assert!(!outcome.has("warnings"), "{:?}", outcome.result);
+    assert_clean(&host, &before, Duration::from_secs(10));
+}
+
+#[test]
+fn a_full_disk_is_told() {
+    let host = host();
+    let before = host.snapshot().expect("a snapshot");
+    let Some(disk) = SmallDisk::mount(&windows(&host)) else {
+        return println!("left out: this kernel mounts no overlays here");
+    };
+    for encrypt in [true, false] {
+        let outcome = host.probe("exit 0", &json!({ "encrypt": encrypt }));
+        let message = outcome.assert_failed();
+        assert!(message.contains("STATUS_DISK_FULL"), "{message}");
+        assert!(!outcome.has("warnings"), "{:?}", outcome.result);
+        assert_clean(&host, &before, Duration::from_secs(10));
+    }
+    drop(disk);
+}
+
+/// As an antivirus does that dislikes the file.
+#[test]
+fn a_file_that_vanishes_before_the_start_is_told() {
+    let host = host();
+    let before = host.snapshot().expect("a snapshot");
+    let behaviour = Behaviour { delay: Duration::from_millis(150), ..Behaviour::default() };
+    let proxy = Proxy::start(("127.0.0.1", host.port()), behaviour).expect("a proxy");
+    let outcome = thread::scope(|scope| {
+        let run = scope.spawn(|| host.run(&emit(&proxy)));
+        let file = wait_for_upload(&windows(&host));
+        fs::remove_file(file).expect("the file can be removed");
+        run.join().expect("a run")
+    });
+    let message = outcome.assert_failed();
+    assert!(message.contains("RStartServiceW") || message.contains("RCreateServiceW"), "{message}");
+    assert!(!outcome.has("warnings"), "{:?}", outcome.result);
+    assert_clean(&host, &before, Duration::from_secs(10));
+}
+
+#[test]
+fn a_program_that_is_no_service_is_told() {
+    let message = run_with_service("lab/probe.exe");
+    assert!(message.contains("RStartServiceW") || message.contains("the service "), "{message}");
+}
+
+#[test]
+fn a_service_that_never_opens_its_pipe_is_told() {
+    let message = run_with_service("windows/system32/rpcss.exe");
+    assert!(message.contains("did not open its pipe"), "{message}");
+}
+
+/// Runs the module with another program of drive C: in the place of its service; answers what it says.
+#[track_caller]
+fn run_with_service(program: &str) -> String {
+    let host = host();
+    let before = host.snapshot().expect("a snapshot");
+    let task = Task::new(&host.options(&host.probe_options("exit 0", &json!({})))).expect("a task");
+    let mut module = task.command().expect("the module");
+    module.env("PSEXEC_SERVICE_EXE", host.lab().expect("the lab").drive_c().join(program));
+    let started = Instant::now();
+    let outcome = module::outcome(&module.output().expect("the module starts"), started.elapsed());
+    let outcome = outcome.expect("one JSON object");
+    let message = outcome.assert_failed();
+    assert!(!outcome.has("warnings"), "{:?}", outcome.result);
+    assert_clean(&host, &before, Duration::from_secs(10));
+    message.to_owned()
+}
+
+/// A lab for one test, so that others may run beside it.
+fn host() -> Host {
+    Host::from(Lab::start(&LabOptions::default()).expect("a lab"))
+}
+
+fn emit(proxy: &Proxy) -> Value {
+    json!({
+        "port": proxy.port(),
+        "connection_timeout": 10,
+        "executable": r"C:\lab\probe.exe",
+        "arguments": format!("emit stdout {SIZE}"),
+    })
+}
+
+/// Does the work for every item, a few at once, and answers what went wrong, line by line.
+fn at_once<T: Sync>(count: usize, items: &[T], work: impl Fn(&T) -> Result<(), String> + Sync) -> String {
+    let next = AtomicUsize::new(0);
+    let failures = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..count {
+            scope.spawn(|| {
+                while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if let Err(failure) = work(item) {
+                        failures.lock().expect("nobody panics with it").push(failure);
+                    }
+                }
+            });
+        }
+    });
+    failures.into_inner().expect("nobody panics with it").join("\n")
+}
+
+/// A run that was broken fails, or has come to its end before.
+fn right_or_failed(outcome: &Outcome) -> Result<(), String> {
+    if outcome.result.get("failed") == Some(&json!(true)) {
+        let believed = ["rc", "stdout", "stderr"].into_iter().find(|name| outcome.has(name));
+        return believed.map_or(Ok(()), |name| Err(format!("{name} in spite of the failure")));
+    }
+    let stdout = outcome.result.get("stdout").and_then(Value::as_str).unwrap_or_default();
+    if outcome.result.get("rc") == Some(&json!(0)) && stdout.as_bytes() == pattern(SIZE) {
+        Ok(())
+    } else {
+        Err(format!("a false result: {:?}", outcome.result))
+    }
+}
+
+/// Sends the module a signal some time after its start, on a link that makes a run take about a second.
+fn interrupt(host: &Host, arguments: &str, name: &str, moment: Duration) -> (Output, Duration) {
+    let proxy = Proxy::start(("127.0.0.1", host.port()), Behaviour { delay: DELAY, ..Behaviour::default() });
+    let proxy = proxy.expect("a proxy");
+    let options = host.probe_options(arguments, &json!({ "port": proxy.port(), "connection_timeout": 10 }));
+    let task = Task::new(&host.options(&options)).expect("a task");
+    signal(&task, name, moment)
+}
+
+/// Sends the module a signal some time after its start; answers how long it took to end.
+fn signal(task: &Task, name: &str, moment: Duration) -> (Output, Duration) {
+    let module = task.command().expect("the module").spawn().expect("the module starts");
+    thread::sleep(moment);
+    let started = Instant::now();
+    // The signal is for the module, which is the one child of `timeout`.
+    let kill = format!("kill -{name} $(cat /proc/{0}/task/{0}/children)", module.id());
+    // One that has ended already needs none.
+    let _ = Program::new("sh").args(["-c", &kill]).stderr(std::process::Stdio::null()).status();
+    (module.wait_with_output().expect("the module ends"), started.elapsed())
+}
+
+#[track_caller]
+fn assert_clean(host: &Host, before: &Snapshot, patience: Duration) {
+    let started = Instant::now();
+    loop {
+        let left = host.snapshot().expect("a snapshot").since(before);
+        if left.is_empty() {
+            return;
+        }
+        assert!(started.elapsed() < patience, "left on the host: {}", left.join(", "));
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[track_caller]
+fn wait_for_the_end_of_processes(host: &Host, before: &Snapshot, patience: Duration) {
+    let started = Instant::now();
+    loop {
+        let left = host.snapshot().expect("a snapshot").since(before);
+        if !left.iter().any(|thing| thing.starts_with("process ")) {
+            return;
+        }
+        assert!(started.elapsed() < patience, "still on the host: {}", left.join(", "));
+        thread::sleep(Duration::from_millis(200));
+    }
+}
+
+fn windows(host: &Host) -> PathBuf {
+    host.lab().expect("the lab").drive_c().join("windows")
+}
+
+/// The files that services came from.
+fn uploads(windows: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(windows).expect("the folder");
+    let paths = entries.flatten().map(|entry| entry.path());
+    paths
+        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("PAExec-")))
+        .collect()
+}
+
+fn wait_for_upload(windows: &Path) -> PathBuf {
+    let started = Instant::now();
+    loop {
+        if let Some(file) = uploads(windows).pop() {
+            return file;
+        }
+        assert!(started.elapsed() < Duration::from_secs(20), "nothing was uploaded");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Makes what was uploaded an hour old.
+fn age_files(host: &Host) {
+    for file in uploads(&windows(host)) {
+        let touched = Program::new("touch").args(["-d", "1 hour ago"]).arg(file).status().expect("touch");
+        assert!(touched.success());
+    }
+}
+
+/// As the module names the service of the run with this number.
+fn service_name(number: u32) -> String {
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").expect("a host name");
+    let label = host.trim().split('.').next().unwrap_or_default();
+    format!("PAExec-{number}-{label}")
+}
+
+/// Runs the module so that the first number it draws is this one.
+fn run_with_number(host: &Host, number: u32) -> Outcome {
+    const SOURCE: &str = r#"
+        #define _GNU_SOURCE
+        #include <dlfcn.h>
+        #include <stdlib.h>
+        #include <string.h>
+        #include <sys/types.h>
+        ssize_t getrandom(void *buffer, size_t length, unsigned flags)
+        {
+            static int drawn;
+            if (length == 4 && !drawn++) {
+                unsigned number = strtoul(getenv("FIRST_NUMBER"), NULL, 10);
+                memcpy(buffer, &number, 4);
+                return 4;
+            }
+            return ((ssize_t (*)(void *, size_t, unsigned))dlsym(RTLD_NEXT, "getrandom"))(buffer, length, flags);
+        }"#;
+
+    let folder = folders::target().join("cleanup");
+    fs::create_dir_all(&folder).expect("a folder");
+    let (source, library) = (folder.join(format!("{number}.c")), folder.join(format!("{number}.so")));
+    fs::write(&source, SOURCE).expect("a file");
+    let mut compiler = Program::new("gcc");
+    compiler.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source);
+    assert!(compiler.status().expect("gcc").success());
+
+    let options = host.probe_options("exit 3", &json!({ "_ansible_verbosity": 3 }));
+    let task = Task::new(&host.options(&options)).expect("a task");
+    let mut module = task.command().expect("the module");
+    module.env("LD_PRELOAD", library).env("FIRST_NUMBER", number.to_string());
+    let started = Instant::now();
+    let output = module.output().expect("the module starts");
+    let outcome = module::outcome(&output, started.elapsed()).expect("one JSON object");
+    let trace = outcome.result["trace"].to_string();
+    assert!(!trace.contains(&format!("created the service {}", service_name(number))), "{trace}");
+    outcome
+}
+
+/// A disk with little room, laid over a folder until this is dropped.
+struct SmallDisk {
+    folder: PathBuf,
+    disk: PathBuf,
+}
+
+impl SmallDisk {
+    /// `None` if it is not allowed.
+    fn mount(folder: &Path) -> Option<Self> {
+        let disk = folders::target().join("cleanup").join(format!("disk-{}", std::process::id()));
+        fs::create_dir_all(&disk).expect("a folder");
+        let small = Self { folder: folder.to_path_buf(), disk };
+        let mount = |arguments: &[&str], place: &Path| {
+            Program::new("mount").args(arguments).arg(place).status().is_ok_and(|status| status.success())
+        };
+        if !mount(&["-t", "tmpfs", "-o", "size=64k", "tmpfs"], &small.disk) {
+            return None;
+        }
+        let (upper, work) = (small.disk.join("upper"), small.disk.join("work"));
+        fs::create_dir(&upper).and_then(|()| fs::create_dir(&work)).expect("folders");
+        let layers =
+            format!("lowerdir={},upperdir={},workdir={}", folder.display(), upper.display(), work.display());
+        mount(&["-t", "overlay", "-o", &layers, "overlay"], folder).then_some(small)
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        for place in [&self.folder, &self.disk] {
+            let _ = Program::new("umount").args(["--lazy"]).arg(place).status();
+        }
+        let _ = fs::remove_dir_all(&self.disk);
+    }
+}
