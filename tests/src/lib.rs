@@ -12,4 +12,3 @@ pub mod lab;
 pub mod module;
 pub mod proxy;
 pub mod server;
-pub mod toolchain;

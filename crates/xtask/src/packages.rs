@@ -6,7 +6,6 @@ use std::process::Command;
 use anyhow::{Result, bail};
 use end_to_end::kdc;
 use end_to_end::lab::Form;
-use end_to_end::toolchain;
 
 use crate::step;
 
@@ -34,7 +33,7 @@ pub(crate) fn for_lab(form: Form) -> Result<()> {
 
 /// What the module's build needs.
 pub(crate) fn for_build() -> Result<()> {
-    install(&toolchain::debian_packages_missing())
+    install(&windows_build::debian_packages_missing())
 }
 
 /// What Ansible needs.
@@ -43,7 +42,7 @@ pub(crate) fn for_ansible() -> Result<()> {
 }
 
 fn missing_for_lab(form: Form) -> Vec<&'static str> {
-    [form.debian_packages_missing(), toolchain::debian_packages_missing()].concat()
+    [form.debian_packages_missing(), windows_build::debian_packages_missing()].concat()
 }
 
 fn missing_for_ansible() -> Vec<&'static str> {

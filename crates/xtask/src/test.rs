@@ -5,7 +5,6 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 use end_to_end::lab::Form;
-use end_to_end::toolchain;
 
 use crate::{ansible, build, interop, lab, packages, step};
 
@@ -18,9 +17,9 @@ pub(crate) fn run() -> Result<()> {
     // The test that is named is none of those that are run by themselves.
     clippy.args(["clippy", "--workspace", "--all-targets", "--test", "interop", "--", "-D", "warnings"]);
     report.check("clippy", &mut clippy)?;
-    if toolchain::current_toolchain_has_target() {
+    if windows_build::current_toolchain_has_target() {
         let mut clippy = build::cargo();
-        clippy.args(["clippy", "--target", toolchain::TARGET]);
+        clippy.args(["clippy", "--target", windows_build::TARGET]);
         clippy.args(["--package", "psexec-service", "--package", "lab-windows", "--", "-D", "warnings"]);
         report.check("clippy for Windows", &mut clippy)?;
     } else {

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
+use windows_build::Programs;
 
 use super::{ACCOUNTS, Account, chroot, stand_ins};
-use crate::{folders, toolchain};
+use crate::folders;
 
 /// Every process of a lab has this in its environment, with the lab's state folder.
 pub(super) const MARK: &str = "PSEXEC_LAB";
@@ -132,7 +133,13 @@ impl Parts {
 
     /// Builds the Windows programs alone, and returns the folder they are in.
     pub fn build_programs() -> Result<PathBuf> {
-        toolchain::build_for_windows("lab-windows", &folders::labs().join("build/windows"))
+        let programs = Programs {
+            workspace: &folders::repository(),
+            package: "lab-windows",
+            target_folder: &folders::labs().join("build/windows"),
+            small: false,
+        };
+        Ok(programs.build()?)
     }
 
     pub(super) fn copy_prefix(&self, to: &Path) -> Result<()> {
