@@ -4,7 +4,6 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use psexec_protocol::paexec::{self, CodePages, Message, MessageBody, RunName, Settings, StartApp};
-use smb_msg::IoctlResponse;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 use zeroize::Zeroizing;
@@ -13,7 +12,7 @@ use crate::connect::{connect, within};
 use crate::deployment::{Deployment, has_ended};
 use crate::error::{At, Error, ErrorKind, Failure, NtStatus, Step};
 use crate::pipes::{decode, read_message, read_to_end, write_and_close, write_message};
-use crate::smb::{FileHandle, Request, Session, created_file, expect};
+use crate::smb::{FileHandle, Request, Session, created_file, expect, ioctl_output};
 use crate::sweep::sweep;
 use crate::trace::Trace;
 use crate::{Account, Connection, IntegrityLevel, Outcome, Output, Priority, Process, Report, ServiceImage};
@@ -240,8 +239,8 @@ async fn open_main(
     expect(&opened, "CREATE of the service's pipe", &[NtStatus::SUCCESS])?;
     let pipe = created_file(&opened, ipc)?;
     expect(&answered, "TRANSCEIVE on the service's pipe", &[NtStatus::SUCCESS, NtStatus::BUFFER_OVERFLOW])?;
-    let body: IoctlResponse = answered.body()?;
-    match decode(&body.out_buffer)? {
+    let output = ioctl_output(&answered)?;
+    match decode(&output)? {
         MessageBody::Ok(payload) => Ok((pipe, CodePages::decode(&payload))),
         _ => Err(ErrorKind::Service("it answered the settings with another message than OK".into())),
     }

@@ -9,11 +9,10 @@ use std::time::Duration;
 
 use psexec_protocol::rpc::{self, ResponseAssembler};
 use psexec_protocol::scmr::{self, Answer, Call};
-use smb_msg::IoctlResponse;
 use tokio::time::sleep;
 
 use crate::error::{ErrorKind, NtStatus};
-use crate::smb::{Channel, FileHandle, Request, created_file, expect, read_data};
+use crate::smb::{Channel, FileHandle, Request, created_file, expect, ioctl_output, read_data};
 
 /// Bytes asked for when an answer goes on.
 const READ_LENGTH: u32 = 65536;
@@ -60,8 +59,8 @@ impl<'a> ServiceManager<'a> {
         expect(&opened, "CREATE of the pipe svcctl", &[NtStatus::SUCCESS])?;
         let pipe = created_file(&opened, ipc)?;
         expect(&bound, "bind to svcctl", &[NtStatus::SUCCESS])?;
-        let body: IoctlResponse = bound.body()?;
-        let context = rpc::decode_bind_answer(&body.out_buffer, call_id)?;
+        let output = ioctl_output(&bound)?;
+        let context = rpc::decode_bind_answer(&output, call_id)?;
         Ok(ServiceManager { channel, pipe, max_fragment: context.max_transmit, call_id, calling: false })
     }
 
@@ -91,10 +90,10 @@ impl<'a> ServiceManager<'a> {
         }
         let answer = self.channel.send(Request::transceive(self.pipe, last)).await?.answer().await?;
         expect(&answer, "TRANSCEIVE on svcctl", &[NtStatus::SUCCESS, NtStatus::BUFFER_OVERFLOW])?;
-        let body: IoctlResponse = answer.body()?;
+        let output = ioctl_output(&answer)?;
 
         let mut assembler = ResponseAssembler::new(self.call_id);
-        let mut stub = assembler.push(&body.out_buffer)?;
+        let mut stub = assembler.push(&output)?;
         while stub.is_none() {
             let more = self.channel.send(Request::read(self.pipe, READ_LENGTH)).await?.answer().await?;
             expect(&more, "READ from svcctl", &[NtStatus::SUCCESS, NtStatus::BUFFER_OVERFLOW])?;

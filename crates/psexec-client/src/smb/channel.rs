@@ -575,7 +575,7 @@ async fn watch(shared: Arc<Shared>) {
 /// Any bytes of a stranger through everything that takes a frame apart: `protected` as after the session set-up.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn accept_any(bytes: &[u8], protection: Option<Protection>) {
-    use super::request::{created_file, read_data};
+    use super::request::{created_file, ioctl_output, read_data};
 
     let (outgoing, _queue) = mpsc::unbounded_channel();
     let shared = Arc::new(Shared::new(outgoing));
@@ -599,7 +599,7 @@ pub(crate) fn accept_any(bytes: &[u8], protection: Option<Protection>) {
         let _ = created_file(&answer, 0);
         let _ = read_data(&answer);
         let _ = answer.body::<smb_msg::SessionSetupResponse>();
-        let _ = answer.body::<smb_msg::IoctlResponse>();
+        let _ = ioctl_output(&answer);
         if let Ok(listing) = answer.body::<smb_msg::QueryDirectoryResponse>() {
             let _ = crate::sweep::DirectoryEntries(&listing.output_buffer).count();
         }

@@ -8,7 +8,7 @@ mod request;
 mod session;
 
 pub(crate) use channel::{Answer, Channel};
-pub(crate) use request::{FileHandle, Request, created_file, read_data};
+pub(crate) use request::{FileHandle, Request, created_file, ioctl_output, read_data};
 pub(crate) use session::{Connection, Session, expect};
 
 /// Bytes of a stranger through everything that takes them apart.

@@ -1,4 +1,5 @@
 //! The requests of a run, and what is taken from their answers.
+use bytes::Bytes;
 use smb::{DirAccessMask, FileAccessMask, FileAttributes, QueryDirectoryInfoClass};
 use smb_msg::*;
 
@@ -186,23 +187,39 @@ pub(crate) fn created_file(answer: &Answer, tree_id: u32) -> Result<FileHandle, 
         .message
         .get(HEADER + 64..HEADER + 80)
         .and_then(|bytes| <[u8; 16]>::try_from(bytes).ok())
-        .ok_or(Loss::Misbehaved(PeerMisbehaved::Malformed))?;
+        .ok_or(MALFORMED)?;
     Ok(FileHandle { tree_id, id: id.into() })
 }
 
 /// Data of a READ answer, [MS-SMB2] 2.2.20, without a copy; `smb-msg` refuses an empty one.
 ///
 /// [MS-SMB2]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-smb2/5606ad47-5ee0-437a-817e-70c366052962
-pub(crate) fn read_data(answer: &Answer) -> Result<bytes::Bytes, Loss> {
-    let malformed = Loss::Misbehaved(PeerMisbehaved::Malformed);
-    let body = answer.message.get(HEADER..HEADER + 16).ok_or(malformed.clone())?;
-    let start = usize::from(body[2]);
-    let length = u32::from_le_bytes([body[4], body[5], body[6], body[7]]) as usize;
+pub(crate) fn read_data(answer: &Answer) -> Result<Bytes, Loss> {
+    let body = answer.message.get(HEADER..).and_then(|body| body.first_chunk::<16>()).ok_or(MALFORMED)?;
+    let [_, _, offset, _, a, b, c, d, ..] = *body;
+    part(answer, u32::from(offset), u32::from_le_bytes([a, b, c, d]))
+}
+
+/// Output of an IOCTL answer, [MS-SMB2] 2.2.32, without a copy; `smb-msg` allocates what its length claims.
+///
+/// [MS-SMB2]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-smb2/5606ad47-5ee0-437a-817e-70c366052962
+pub(crate) fn ioctl_output(answer: &Answer) -> Result<Bytes, Loss> {
+    let field =
+        answer.message.get(HEADER + 32..).and_then(|field| field.first_chunk::<8>()).ok_or(MALFORMED)?;
+    let [a, b, c, d, e, f, g, h] = *field;
+    part(answer, u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]))
+}
+
+/// Bytes of a message, `offset` counted from its header.
+fn part(answer: &Answer, offset: u32, length: u32) -> Result<Bytes, Loss> {
+    let (start, length) = (offset as usize, length as usize);
     if length == 0 {
-        return Ok(bytes::Bytes::new());
+        return Ok(Bytes::new());
     }
-    if start < HEADER + 16 || answer.message.len() < start.saturating_add(length) {
-        return Err(malformed);
+    if start < HEADER || answer.message.len() < start.saturating_add(length) {
+        return Err(MALFORMED);
     }
     Ok(answer.message.slice(start..start + length))
 }
+
+const MALFORMED: Loss = Loss::Misbehaved(PeerMisbehaved::Malformed);

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::channel::{Answer, Channel, HEADER, Receipt};
 use super::protection::{KeyMaterial, Protection};
-use super::request::Request;
+use super::request::{Request, ioctl_output};
 use crate::auth::Authenticator;
 use crate::error::{ErrorKind, Loss, NtStatus, PeerMisbehaved};
 
@@ -199,14 +199,14 @@ impl Session {
         };
         match answer.status() {
             NtStatus::SUCCESS => {
-                let body: IoctlResponse = answer.body()?;
+                let output = ioctl_output(&answer)?;
                 let ours = &self.negotiated;
                 let mut expected = Vec::with_capacity(24);
                 expected.extend_from_slice(&ours.server_capabilities.to_le_bytes());
                 expected.extend_from_slice(&ours.server_guid);
                 expected.extend_from_slice(&ours.server_security_mode.to_le_bytes());
                 expected.extend_from_slice(&(ours.dialect as u16).to_le_bytes());
-                if body.out_buffer == expected {
+                if output == expected {
                     return Ok(());
                 }
                 Err(Loss::Misbehaved(PeerMisbehaved::Downgraded))
