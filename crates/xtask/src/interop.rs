@@ -74,7 +74,8 @@ fn paexec_for_our_service(report: &mut Report) -> Result<()> {
     report.tests("PAExec.exe for our service, processes", &mut processes)
 }
 
-fn install_environment() -> Result<()> {
+/// Installs pypsexec and others in a virtual environment.
+pub(crate) fn install_environment() -> Result<()> {
     let environment = interop::environment();
     let ready = environment.join("ready");
     let wanted = FROM_PYPI.join(" ");
@@ -91,7 +92,8 @@ fn install_environment() -> Result<()> {
     Ok(())
 }
 
-fn install_upstream() -> Result<()> {
+/// Gets upstream's collection.
+pub(crate) fn install_upstream() -> Result<()> {
     const TAKE_COLLECTION: &str = "import pathlib, sys, zipfile\n\
         [wheel] = pathlib.Path(sys.argv[1]).glob('*.whl')\n\
         with zipfile.ZipFile(wheel) as content:\n    \

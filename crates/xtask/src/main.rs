@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod ansible;
+mod bench;
 mod build;
 mod collection;
 mod demo;
@@ -46,13 +47,15 @@ fn run(arguments: &[&str]) -> Result<()> {
         ["test", "--interop"] => interop::run(),
         ["build"] => build::run().map(drop),
         ["collection"] => collection::run().map(drop),
+        ["bench", "measure", rest @ ..] => bench::measure(rest),
+        ["bench", rest @ ..] => bench::run(rest),
         ["lab", "up"] => lab::up(lab::NAME),
         ["lab", "up", name] => lab::up(name),
         ["lab", "down"] => lab::down(lab::NAME),
         ["lab", "down", name] => lab::down(name),
         ["lab", "status"] => lab::status(),
         ["help" | "--help" | "-h"] => {
-            print!("{USAGE}");
+            print!("{USAGE}{}", bench::USAGE);
             Ok(())
         }
         [] => bail!("no command\n\n{USAGE}"),

@@ -1,0 +1,171 @@
+//! Who is measured: upstream's module and ours, with the same tasks.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use end_to_end::ansible::Version;
+use end_to_end::lab::ADMINISTRATOR;
+use end_to_end::{folders, interop};
+use serde_json::{Value, json};
+
+use super::usage::{self, Usage};
+
+/// One of the two modules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Contender {
+    /// community.windows.psexec, with pypsexec and PAExec.exe as they come.
+    Upstream,
+    /// native.windows.psexec.
+    Ours,
+}
+
+/// What a module is to do, and what has to come of it.
+#[derive(Clone, Debug)]
+pub(super) struct Work {
+    options: Value,
+    exit_code: u32,
+    output_bytes: usize,
+}
+
+impl Work {
+    /// The shortest there is.
+    pub(super) fn echo() -> Self {
+        let options = json!({ "executable": "cmd.exe", "arguments": "/c echo Hello World" });
+        Self { options, exit_code: 0, output_bytes: "Hello World\r\n".len() }
+    }
+
+    /// So many bytes of standard output.
+    pub(super) fn output(bytes: usize) -> Self {
+        let options = json!({ "executable": PROBE, "arguments": format!("emit stdout {bytes}") });
+        Self { options, exit_code: 0, output_bytes: bytes }
+    }
+
+    /// So many bytes of standard input, which come back.
+    pub(super) fn input(bytes: usize) -> Self {
+        // The lab hands input on a line at a time, so there are few.
+        let line = "x".repeat(LINE - 1) + "\n";
+        let stdin: String = line.chars().cycle().take(bytes).collect();
+        let options = json!({ "executable": PROBE, "arguments": "cat", "stdin": stdin });
+        Self { options, exit_code: 7, output_bytes: bytes }
+    }
+}
+
+const PROBE: &str = r"C:\lab\probe.exe";
+const LINE: usize = 32_768;
+
+impl Contender {
+    /// Does the work over this port once; answers how long it took.
+    pub(super) fn run(self, work: &Work, port: u16) -> Result<Duration> {
+        let task = self.task(work, port)?;
+        let mut module = self.command(&task)?;
+        let started = Instant::now();
+        let output = module.output().context("the module does not start")?;
+        let wall = started.elapsed();
+        self.check(work, &output)?;
+        Ok(wall)
+    }
+
+    /// Does the work over this port once; answers what it took.
+    pub(super) fn usage(self, work: &Work, port: u16) -> Result<Usage> {
+        let task = self.task(work, port)?;
+        let (output, usage) = usage::of(&self.command(&task)?)?;
+        self.check(work, &output)?;
+        Ok(usage)
+    }
+
+    fn task(self, work: &Work, port: u16) -> Result<TaskFile> {
+        let mut options = work.options.clone();
+        options["hostname"] = json!("127.0.0.1");
+        options["port"] = json!(port);
+        options["connection_username"] = json!(ADMINISTRATOR.name);
+        options["connection_password"] = json!(ADMINISTRATOR.password);
+        TaskFile::write(&match self {
+            Self::Upstream => json!({ "ANSIBLE_MODULE_ARGS": options }),
+            Self::Ours => options,
+        })
+    }
+
+    fn command(self, task: &TaskFile) -> Result<Command> {
+        let mut command = match self {
+            Self::Ours => Command::new(folders::module()),
+            Self::Upstream => {
+                let mut python = Command::new(interop::environment().join("bin/python"));
+                // Ansible's part of the module comes from the environment of its own.
+                python.env("PYTHONPATH", ansible_packages()?).env("PYTHONDONTWRITEBYTECODE", "1");
+                python.arg(interop::collections().join(UPSTREAM));
+                python
+            }
+        };
+        command.arg(&task.0).env("LC_ALL", "C.UTF-8");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Ok(command)
+    }
+
+    /// A run that did not do its work is no measurement.
+    fn check(self, work: &Work, output: &Output) -> Result<()> {
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        let result: Value = serde_json::from_str(stdout.trim()).with_context(|| {
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            format!("{self:?} answered {}\n{stderr}", stdout.chars().take(500).collect::<String>())
+        })?;
+        let bytes = result["stdout"].as_str().map(str::len);
+        ensure!(
+            result["rc"] == json!(work.exit_code) && bytes == Some(work.output_bytes),
+            "{self:?} did not do its work: rc {}, {bytes:?} bytes, {}",
+            result["rc"],
+            result["msg"]
+        );
+        Ok(())
+    }
+}
+
+const UPSTREAM: &str = "ansible_collections/community/windows/plugins/modules/psexec.py";
+
+/// How many instructions our module spends on the work; `None` if valgrind is not installed.
+pub(super) fn instructions(work: &Work, port: u16) -> Result<Option<f64>> {
+    if !PathBuf::from("/usr/bin/valgrind").exists() {
+        println!("- instructions: not counted, valgrind is not installed");
+        return Ok(None);
+    }
+    let task = Contender::Ours.task(work, port)?;
+    let mut valgrind = Command::new("valgrind");
+    valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
+    valgrind.arg(folders::module()).arg(&task.0).stdin(Stdio::null());
+    let output = valgrind.output().context("valgrind does not start")?;
+    Contender::Ours.check(work, &output)?;
+    let text = String::from_utf8_lossy(&output.stderr);
+    let count = text.lines().find_map(|line| line.split_once("Collected : ")).map(|(_, count)| count.trim());
+    Ok(Some(count.context("valgrind counts nothing")?.parse()?))
+}
+
+fn ansible_packages() -> Result<PathBuf> {
+    let library = Version::Newest.environment().join("lib");
+    let found = fs::read_dir(&library)?.flatten().map(|entry| entry.path().join("site-packages"));
+    found.into_iter().find(|folder| folder.exists()).context("Ansible is not installed")
+}
+
+/// A file with a task, which goes when it is dropped.
+struct TaskFile(PathBuf);
+
+impl TaskFile {
+    fn write(task: &Value) -> Result<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+
+        let folder = folders::target().join("tasks");
+        fs::create_dir_all(&folder)?;
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let file = folder.join(format!("bench-{}-{count}.json", std::process::id()));
+        fs::write(&file, task.to_string())?;
+        Ok(Self(file))
+    }
+}
+
+impl Drop for TaskFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}

@@ -1,0 +1,51 @@
+//! What a program takes of the machine.
+
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
+
+/// The first argument of the process between, see [`of`].
+pub(crate) const MEASURE: &str = "measure";
+
+/// What a program took.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Usage {
+    /// Time of the processors, in user and system mode.
+    pub(super) cpu: Duration,
+    /// The most that was resident at a time, in bytes.
+    pub(super) peak_memory: u64,
+}
+
+/// Runs the program in a process between, whose only child it is: the system tells only the sum of all children, and
+/// the largest.
+pub(super) fn of(program: &Command) -> Result<(Output, Usage)> {
+    let mut between = Command::new(std::env::current_exe()?);
+    between.arg("bench").arg(MEASURE).arg(program.get_program()).args(program.get_args());
+    for (name, value) in program.get_envs() {
+        match value {
+            Some(value) => between.env(name, value),
+            None => between.env_remove(name),
+        };
+    }
+    let mut output = between.stdin(std::process::Stdio::null()).output()?;
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    let (rest, line) = stderr.trim_end().rsplit_once('\n').unwrap_or(("", stderr.trim_end()));
+    let (cpu, memory) = line.split_once(' ').with_context(|| format!("no measurement: {stderr}"))?;
+    let usage = Usage { cpu: Duration::from_micros(cpu.parse()?), peak_memory: memory.parse()? };
+    output.stderr = rest.into();
+    Ok((output, usage))
+}
+
+/// The process between: runs the program and says on the last line of standard error what it took, in microseconds and
+/// bytes.
+pub(crate) fn measure(arguments: &[&str]) -> Result<()> {
+    let [program, arguments @ ..] = arguments else { bail!("nothing to measure") };
+    Command::new(program).args(arguments).status().with_context(|| format!("{program} does not start"))?;
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
+    let cpu = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
+    eprintln!("{cpu} {}", usage.max_rss() * 1024);
+    Ok(())
+}
