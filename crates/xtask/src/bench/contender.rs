@@ -44,18 +44,22 @@ impl Work {
         Self { options, exit_code: 0, output_bytes: bytes }
     }
 
-    /// So many bytes of standard input, which come back.
+    /// So many bytes of standard input. As upstream never ends it, the program has to know itself when to stop: the
+    /// lab's stand-in for powershell.exe passes over empty lines until it is told to exit.
     pub(super) fn input(bytes: usize) -> Self {
-        // The lab hands input on a line at a time, so there are few.
-        let line = "x".repeat(LINE - 1) + "\n";
-        let stdin: String = line.chars().cycle().take(bytes).collect();
-        let options = json!({ "executable": PROBE, "arguments": "cat", "stdin": stdin });
-        Self { options, exit_code: 7, output_bytes: bytes }
+        const LINE: usize = 4000;
+        const LAST: &str = "exit 7\n";
+
+        let line = " ".repeat(LINE - 1) + "\n";
+        let mut stdin: String = line.chars().cycle().take(bytes - LAST.len() - 1).collect();
+        stdin.push('\n');
+        stdin.push_str(LAST);
+        let options = json!({ "executable": "powershell.exe", "arguments": "-", "stdin": stdin });
+        Self { options, exit_code: 7, output_bytes: 0 }
     }
 }
 
 const PROBE: &str = r"C:\lab\probe.exe";
-const LINE: usize = 32_768;
 
 impl Contender {
     /// Does the work over this port once; answers how long it took.

@@ -59,12 +59,18 @@ fn leading_digits(figure: f64) -> usize {
 #[derive(Debug, Default)]
 pub(super) struct Table {
     figures: Vec<Figure>,
+    notes: Vec<String>,
 }
 
 impl Table {
     pub(super) fn add(&mut self, figure: Figure) {
         println!("  {}: {}", figure.name, figure.with_unit(figure.ours));
         self.figures.push(figure);
+    }
+
+    /// Adds a line below the table.
+    pub(super) fn note(&mut self, note: String) {
+        self.notes.push(note);
     }
 
     pub(super) fn print(&self) {
@@ -75,6 +81,9 @@ impl Table {
             let ratio = figure.ratio().map_or(String::new(), |ratio| format!("{ratio:.3}"));
             let (goal, mark) = figure.goal();
             line(&figure.name, &upstream, &figure.with_unit(figure.ours), &ratio, &goal, mark);
+        }
+        for note in &self.notes {
+            println!("{note}");
         }
         println!();
     }
