@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command as Program, Output};
+use std::process::{Command as Program, Output, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -330,12 +330,18 @@ fn interrupt(host: &Host, arguments: &str, name: &str, moment: Duration) -> (Out
 /// Sends the module a signal some time after its start; answers how long it took to end.
 fn signal(task: &Task, name: &str, moment: Duration) -> (Output, Duration) {
     let module = task.command().expect("the module").spawn().expect("the module starts");
+    // The signal is for the module, which is the one child of `timeout`.
+    let children = format!("/proc/{0}/task/{0}/children", module.id());
+    let child = loop {
+        match fs::read_to_string(&children).expect("the children of `timeout`").trim() {
+            "" => thread::sleep(Duration::from_millis(1)),
+            child => break child.to_owned(),
+        }
+    };
     thread::sleep(moment);
     let started = Instant::now();
-    // The signal is for the module, which is the one child of `timeout`.
-    let kill = format!("kill -{name} $(cat /proc/{0}/task/{0}/children)", module.id());
     // One that has ended already needs none.
-    let _ = Program::new("sh").args(["-c", &kill]).stderr(std::process::Stdio::null()).status();
+    let _ = Program::new("kill").args([&format!("-{name}"), &child]).stderr(Stdio::null()).status();
     (module.wait_with_output().expect("the module ends"), started.elapsed())
 }
 
