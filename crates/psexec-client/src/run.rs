@@ -308,8 +308,12 @@ async fn run_process(
     }
     .encode(0);
     let result = async {
-        within(HAND_OVER, write_message(session, pipes.main, start)).await?;
-        match read_message(session, pipes.main).await? {
+        // Asked for together with the start: it may come soon.
+        let ((), answer) = tokio::try_join!(
+            within(HAND_OVER, write_message(session, pipes.main, start)),
+            read_message(session, pipes.main),
+        )?;
+        match answer {
             body @ MessageBody::Ok(_) => body.result().ok_or("its answer has no result"),
             _ => Err("it answered the start with another message than OK"),
         }
