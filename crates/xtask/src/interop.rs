@@ -65,7 +65,8 @@ fn paexec_for_our_service(report: &mut Report) -> Result<()> {
 
     let mut processes = build::cargo();
     processes.args(["test", "--package", "end-to-end", "--no-fail-fast"]);
-    processes.args(["--test", "process", "--test", "many", "--test", "ansible", "--"]);
+    // Not the playbooks: of PAExec.exe, stopped right after its process, one in hundreds does not end and stays behind.
+    processes.args(["--test", "process", "--test", "many", "--"]);
     processes.env("PSEXEC_TEST_INTEROP", "1").env("PSEXEC_SERVICE_EXE", &service);
     for (test, reason) in NOT_WITH_PAEXEC {
         processes.args(["--skip", test]);
