@@ -392,7 +392,7 @@ const UPLOAD: Duration = Duration::from_secs(90);
 const START: Duration = Duration::from_secs(90);
 /// How long a process whose connection was lost may take to end before it is left alone; our service leaves five seconds
 /// after it.
-const END: Duration = Duration::from_secs(8);
+const END: Duration = Duration::from_secs(15);
 /// The longest pause between two tries.
 const MAX_PAUSE: Duration = Duration::from_millis(250);
 /// Bound of each part of the removal, and how long a file may be held.

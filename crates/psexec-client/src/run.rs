@@ -96,18 +96,24 @@ async fn drive_to_outcome(
             _ = &mut gone => Err((Step::Run, ErrorKind::Cancelled)),
         };
         let process_may_run = deployment.process_may_run;
+        let told_to_end = matches!(outcome, Err((_, ErrorKind::Cancelled)));
+        let patience = patience(&mut gone, told_to_end);
+        tokio::pin!(patience);
         let removed = match &outcome {
             Err((_, ErrorKind::Lost(_))) => None,
-            Err((_, ErrorKind::Cancelled)) => {
-                let removed = tokio::time::timeout(CANCEL, deployment.remove()).await;
-                removed.map_or_else(|_| Some(vec![may_be_left(&name.service())]), Result::ok)
-            }
-            _ => deployment.remove().await.ok(),
+            _ => tokio::select! {
+                removed = deployment.remove() => removed.ok(),
+                () = &mut patience => Some(vec![may_be_left(&name.service())]),
+            },
         };
         let Some(left) = removed else {
             let previous_session = session.channel.session_id();
             drop(session);
-            let left = remove_after_loss(connection, previous_session, name, process_may_run, trace).await;
+            let service = name.service();
+            let left = tokio::select! {
+                left = remove_after_loss(connection, previous_session, name, process_may_run, trace) => left,
+                () = &mut patience => vec![may_be_left(&service)],
+            };
             warnings.extend(left);
             return outcome;
         };
@@ -118,6 +124,14 @@ async fn drive_to_outcome(
         session.channel.log_off().await;
         return outcome;
     }
+}
+
+/// Resolves when a removal has to be given up, because who wants the result has told us to end.
+async fn patience(gone: &mut oneshot::Receiver<()>, told_already: bool) {
+    if !told_already {
+        let _ = gone.await;
+    }
+    sleep(CANCEL).await;
 }
 
 /// Deploys the service, has it run the process, and waits for the end.
@@ -397,15 +411,19 @@ async fn remove_after_loss(
     trace.note("the connection was lost; connecting again to clean up");
     let service = name.service();
     let removed = async {
-        let session = connect(connection, previous_session, trace).await?;
-        let mut deployment = Deployment::begin(&session, &connection.host, name, trace).await?;
-        let warnings = deployment.resume(process_may_run).await.at(Step::Remove)?;
-        let mut all = deployment.remove().await.at(Step::Remove)?;
-        all.extend(warnings);
-        session.channel.log_off().await;
-        Ok::<_, Failure>(all)
+        let connecting = connect(connection, previous_session, trace);
+        let session = within_failure(connection.timeout.min(RECONNECT), Step::Connect, connecting).await?;
+        let removing = async {
+            let mut deployment = Deployment::begin(&session, &connection.host, name, trace).await?;
+            let warnings = deployment.resume(process_may_run).await.at(Step::Remove)?;
+            let mut all = deployment.remove().await.at(Step::Remove)?;
+            all.extend(warnings);
+            session.channel.log_off().await;
+            Ok(all)
+        };
+        within_failure(CLEAN_UP, Step::Remove, removing).await
     };
-    match within_failure(connection.timeout.min(RECONNECT), removed).await {
+    match removed.await {
         Ok(warnings) => warnings,
         Err((step, kind)) => vec![
             format!("The connection was lost, and connecting again to clean up failed ({step}: {kind})."),
@@ -423,9 +441,10 @@ fn may_be_left(service: &str) -> String {
 
 async fn within_failure<T>(
     bound: Duration,
+    step: Step,
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
-    tokio::time::timeout(bound, work).await.unwrap_or(Err((Step::Remove, ErrorKind::TimedOut(bound))))
+    tokio::time::timeout(bound, work).await.unwrap_or(Err((step, ErrorKind::TimedOut(bound))))
 }
 
 fn encode_settings(name: &RunName, process: &Process) -> Result<Zeroizing<Vec<u8>>, ErrorKind> {
@@ -552,11 +571,13 @@ const MAX_TRIES: u32 = 3;
 const OPEN_PIPE: Duration = Duration::from_secs(30);
 /// How often the service manager is asked meanwhile whether the service still runs.
 const ASK_SERVICE: Duration = Duration::from_secs(1);
-/// Bound of the connection that only cleans up: together with the silence before it less than a minute.
+/// Bound of connecting again: together with the silence before it less than a minute.
 const RECONNECT: Duration = Duration::from_secs(25);
+/// Bound of what is done over that connection, on a host that answers: longer than its service takes to end.
+const CLEAN_UP: Duration = Duration::from_secs(40);
 /// How often it is looked whether the service still runs while its result is awaited.
 const WATCH_SERVICE: Duration = Duration::from_secs(30);
-/// How long the removal may take after a cancellation: who is told to end ends within seconds.
+/// How long a removal may go on when we are told to end: within seconds.
 const CANCEL: Duration = Duration::from_secs(8);
 /// How long the service may take to take a message in.
 const HAND_OVER: Duration = Duration::from_secs(30);
