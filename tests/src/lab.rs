@@ -82,6 +82,8 @@ pub struct LabOptions {
     /// The size in bytes of the socket buffers that stand in for the buffer of a named pipe. It bounds how far a
     /// process runs ahead of a slow reader, and the throughput; 0 leaves the system's own, which hold megabytes.
     pub pipe_buffer: u32,
+    /// Calls that are refused.
+    pub refusals: Vec<Refusal>,
 }
 
 impl Default for LabOptions {
@@ -96,8 +98,22 @@ impl Default for LabOptions {
             read_only: false,
             smb_conf: Vec::new(),
             pipe_buffer: 4096,
+            refusals: Vec::new(),
         }
     }
+}
+
+/// Calls of the service control manager that the lab refuses, in the place of a host in a state that Wine cannot be in.
+#[derive(Clone, Copy, Debug)]
+pub struct Refusal {
+    /// The method's number, [MS-SCMR] 3.1.4.
+    ///
+    /// [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
+    pub opnum: u16,
+    /// The Win32 error code that it returns.
+    pub code: u32,
+    /// How many calls are refused before one is carried out.
+    pub count: u32,
 }
 
 /// A running lab host. Unless it was started to stay, dropping it stops it and removes its state, and so does
@@ -130,7 +146,7 @@ impl Lab {
         let mut lab = Self { form: options.form, keeper: None, port: 0, relay_port: 0, state };
         lab.keeper = Some(lab.keeper()?);
         parts.copy_prefix(&lab.state.join("prefix"))?;
-        lab.relay_port = lab.start_relay(options.pipe_buffer)?;
+        lab.relay_port = lab.start_relay(options)?;
         lab.port = lab.start_smbd(parts, options)?;
         let running = format!("{} {} {:?}", lab.port, lab.relay_port, lab.form);
         fs::write(lab.state.join("running"), running)?;
@@ -202,10 +218,12 @@ impl Lab {
         keeper.spawn().context("sh does not start")
     }
 
-    fn start_relay(&self, buffer: u32) -> Result<u16> {
+    fn start_relay(&self, options: &LabOptions) -> Result<u16> {
         let log = self.state.join("relay.log");
         let mut relay = self.form.wine(&self.state);
-        relay.arg(r"C:\lab\relay.exe").arg(buffer.to_string());
+        relay.arg(r"C:\lab\relay.exe").arg(options.pipe_buffer.to_string());
+        relay
+            .args(options.refusals.iter().map(|call| format!("{}:{}:{}", call.opnum, call.code, call.count)));
         let mut relay = start(&mut relay, &log)?;
         wait_until("the relay in Wine", &log, &mut relay, || {
             let text = fs::read_to_string(&log).ok()?;

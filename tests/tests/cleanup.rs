@@ -10,13 +10,17 @@ use std::time::{Duration, Instant};
 
 use end_to_end::folders;
 use end_to_end::host::Host;
-use end_to_end::lab::{Lab, LabOptions, Snapshot};
+use end_to_end::lab::{Lab, LabOptions, Refusal, Snapshot};
 use end_to_end::module::{self, Outcome, Task};
 use end_to_end::proxy::*;
 use lab_windows::pattern;
+use psexec_protocol::scmr::*;
 use serde_json::{Value, json};
 
 const SIZE: usize = 3000;
+
+/// Windows's own answer when an antivirus program objects.
+const ERROR_VIRUS_INFECTED: u32 = 225;
 
 /// Lets the steps of a run lie far enough apart to hit each of them.
 const DELAY: Duration = Duration::from_millis(20);
@@ -186,6 +190,35 @@ fn a_service_of_the_same_name_is_somebody_elses() {
 }
 
 #[test]
+fn a_service_database_that_is_locked_is_waited_for() {
+    let refused = |opnum| Refusal { opnum, code: ERROR_SERVICE_DATABASE_LOCKED, count: 3 };
+    let host = refusing([RCreateServiceW::OPNUM, RStartServiceW::OPNUM].map(refused));
+    let before = host.snapshot().expect("a snapshot");
+    let outcome = host.probe("exit 3", &json!({}));
+    outcome.assert_ran(3);
+    assert!(!outcome.has("warnings"), "{:?}", outcome.result);
+    assert_clean(&host, &before, Duration::from_secs(10));
+}
+
+#[test]
+fn a_service_that_cannot_be_created_or_started_is_told() {
+    for (opnum, code, told) in [
+        (RCreateServiceW::OPNUM, ERROR_SERVICE_MARKED_FOR_DELETE, "services.msc"),
+        (RCreateServiceW::OPNUM, ERROR_ACCESS_DENIED, "LocalAccountTokenFilterPolicy"),
+        (RStartServiceW::OPNUM, ERROR_SERVICE_REQUEST_TIMEOUT, "did not report in time"),
+        (RStartServiceW::OPNUM, ERROR_VIRUS_INFECTED, "antivirus"),
+    ] {
+        let host = refusing([Refusal { opnum, code, count: u32::MAX }]);
+        let before = host.snapshot().expect("a snapshot");
+        let outcome = host.probe("exit 3", &json!({}));
+        let message = outcome.assert_failed();
+        assert!(message.contains(told) && message.contains(&code.to_string()), "{message}");
+        assert!(!outcome.has("warnings"), "{:?}", outcome.result);
+        assert_clean(&host, &before, Duration::from_secs(10));
+    }
+}
+
+#[test]
 fn an_admin_share_that_is_missing_is_told() {
     let smb_conf = ["[ADMIN$]", "path = /", "available = no"].map(str::to_owned).to_vec();
     let host = Host::from(Lab::start(&LabOptions { smb_conf, ..LabOptions::default() }).expect("a lab"));
@@ -270,6 +303,10 @@ fn run_with_service(program: &str) -> String {
     assert!(!outcome.has("warnings"), "{:?}", outcome.result);
     assert_clean(&host, &before, Duration::from_secs(10));
     message.to_owned()
+}
+
+fn refusing<const N: usize>(refusals: [Refusal; N]) -> Host {
+    Host::from(Lab::start(&LabOptions { refusals: refusals.into(), ..LabOptions::default() }).expect("a lab"))
 }
 
 /// A lab for one test, so that others may run beside it.

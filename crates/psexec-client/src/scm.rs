@@ -5,7 +5,7 @@
 //!
 //! [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
 //! [MS-RPCE]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-rpce/290c38b1-92fe-4229-91e6-4fc376610c15
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use psexec_protocol::rpc::{self, ResponseAssembler};
 use psexec_protocol::scmr::{self, Answer, Call};
@@ -16,6 +16,10 @@ use crate::smb::{Channel, FileHandle, Request, created_file, expect, ioctl_outpu
 
 /// Bytes asked for when an answer goes on.
 const READ_LENGTH: u32 = 65536;
+/// How long another program may keep the manager's database locked.
+const LOCKED: Duration = Duration::from_secs(30);
+/// The longest pause between two tries.
+const MAX_PAUSE: Duration = Duration::from_millis(250);
 
 /// An open and bound `svcctl` pipe.
 pub(crate) struct ServiceManager<'a> {
@@ -38,7 +42,7 @@ impl<'a> ServiceManager<'a> {
                     ..
                 }) => {
                     sleep(pause).await;
-                    pause = (pause * 2).min(Duration::from_millis(250));
+                    pause = (pause * 2).min(MAX_PAUSE);
                 }
                 bound => return bound,
             }
@@ -64,12 +68,21 @@ impl<'a> ServiceManager<'a> {
         Ok(ServiceManager { channel, pipe, max_fragment: context.max_transmit, call_id, calling: false })
     }
 
-    /// Calls a method; any return code but success is an error.
+    /// Calls a method; any return code but success is an error. A database that another program has locked is waited
+    /// for: the call has done nothing then.
     pub(crate) async fn call<C: Call>(&mut self, call: &C) -> Result<C::Answer, ErrorKind> {
-        let answer = self.exchange(call).await?;
-        match answer.return_code() {
-            scmr::ERROR_SUCCESS => Ok(answer),
-            code => Err(ErrorKind::ServiceManager { call: method_name::<C>(), code }),
+        let started = Instant::now();
+        let mut pause = Duration::from_millis(1);
+        loop {
+            let answer = self.exchange(call).await?;
+            match answer.return_code() {
+                scmr::ERROR_SUCCESS => return Ok(answer),
+                scmr::ERROR_SERVICE_DATABASE_LOCKED if started.elapsed() < LOCKED => {
+                    sleep(pause).await;
+                    pause = (pause * 2).min(MAX_PAUSE);
+                }
+                code => return Err(ErrorKind::ServiceManager { call: method_name::<C>(), code }),
+            }
         }
     }
 

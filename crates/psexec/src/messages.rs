@@ -236,6 +236,10 @@ fn service_manager_hint(code: u32) -> Option<&'static str> {
             "The service did not report in time: the host is busy, or an antivirus program holds the service up; exclude \
              PAExec-*.exe in the Windows folder from its scans."
         }
+        1055 => {
+            "Another program keeps the host's service database locked, as an installation or an update does: try again \
+             when it has ended."
+        }
         1067 => ANTIVIRUS,
         1072 => {
             "The service is marked for deletion, but some program still holds it open, such as services.msc or the task \

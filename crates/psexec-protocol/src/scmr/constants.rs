@@ -118,6 +118,8 @@ pub const ERROR_ACCESS_DENIED: u32 = 5;
 pub const ERROR_MORE_DATA: u32 = 234;
 /// Return code: the service did not answer in time.
 pub const ERROR_SERVICE_REQUEST_TIMEOUT: u32 = 1053;
+/// Return code: another program has locked the manager's database; nothing was done.
+pub const ERROR_SERVICE_DATABASE_LOCKED: u32 = 1055;
 /// Return code: the service runs already.
 pub const ERROR_SERVICE_ALREADY_RUNNING: u32 = 1056;
 /// Return code: there is no such service.

@@ -11,7 +11,7 @@ use windows_sys::Win32::Networking::WinSock::{SO_SNDBUF, SOL_SOCKET, setsockopt}
 
 use crate::inventory;
 use crate::named_pipe::{Direction, NamedPipe, wait_for_instance};
-use crate::svcctl::Repair;
+use crate::svcctl::{Repair, refusal};
 
 /// Frames of Samba's message mode bear a u16 length.
 const LONGEST_MESSAGE: usize = 65535;
@@ -144,7 +144,7 @@ fn accept_named_pipe_auth(mut stream: &TcpStream, framed: bool) -> io::Result<()
 }
 
 fn from_pipe(
-    mut stream: &TcpStream,
+    stream: &TcpStream,
     pipe: &NamedPipe,
     framed: bool,
     repair: Option<&Mutex<Repair>>,
@@ -167,11 +167,7 @@ fn from_pipe(
                 Err(error) => return (total, error),
             }
         }
-        if framed {
-            let length = u16::try_from(data.len()).unwrap_or(u16::MAX);
-            data.splice(0..0, length.to_le_bytes());
-        }
-        if let Err(error) = stream.write_all(&data) {
+        if let Err(error) = send(stream, data, framed) {
             return (total, error);
         }
     }
@@ -193,6 +189,9 @@ fn to_pipe(
         let mut data = buffer[..count].to_vec();
         total += count as u64;
         if let Some(repair) = repair {
+            if let Some(answer) = refusal(&data) {
+                return send(stream, answer, framed);
+            }
             locked(repair).request(&mut data);
         }
         match pipe.direction {
@@ -206,6 +205,14 @@ fn to_pipe(
         }
     };
     (total, error)
+}
+
+fn send(mut stream: &TcpStream, mut data: Vec<u8>, framed: bool) -> io::Result<()> {
+    if framed {
+        let length = u16::try_from(data.len()).unwrap_or(u16::MAX);
+        data.splice(0..0, length.to_le_bytes());
+    }
+    stream.write_all(&data)
 }
 
 fn read_frame(mut stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {

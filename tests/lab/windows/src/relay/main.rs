@@ -1,8 +1,8 @@
 //! The relay between smbd and the named pipes of the Wine prefix it runs in: one TCP connection per pipe.
 //!
-//! `relay BUFFER` listens on a free port of the loopback, prints `relay ready PORT`, and from then on logs
-//! every pipe's opening, waiting and end. BUFFER is the size in bytes of the socket's send buffer, which
-//! stands in for the pipe's.
+//! `relay BUFFER [OPNUM:CODE:COUNT ...]` listens on a free port of the loopback, prints `relay ready PORT`, and from then
+//! on logs every pipe's opening, waiting and end. BUFFER is the size in bytes of the socket's send buffer, which stands
+//! in for the pipe's. The first COUNT calls of the service control manager's method OPNUM are refused with CODE.
 
 #[cfg(windows)]
 mod connection;
@@ -17,7 +17,9 @@ mod svcctl;
 fn main() -> std::io::Result<()> {
     use std::net::{Ipv4Addr, TcpListener};
 
-    let buffer = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(4096);
+    let mut arguments = std::env::args().skip(1);
+    let buffer = arguments.next().and_then(|text| text.parse().ok()).unwrap_or(4096);
+    svcctl::refuse(arguments.filter_map(|text| svcctl::Refusal::parse(&text)));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     println!("relay ready {}", listener.local_addr()?.port());
     for stream in listener.incoming() {

@@ -9,10 +9,13 @@
 //!
 //! [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 const REQUEST: u8 = 0;
 const RESPONSE: u8 = 2;
 const FIRST_AND_LAST: u8 = 3;
 const QUERY_STATUS: u16 = 6;
+const CREATE_SERVICE: u16 = 12;
 const START_SERVICE: u16 = 19;
 const QUERY_STATUS_EX: u16 = 40;
 
@@ -24,6 +27,51 @@ const SERVICE_STATUS: usize = 28;
 const SERVICE_STATUS_PROCESS: usize = 36;
 
 const ERROR_SERVICE_DATABASE_LOCKED: u32 = 1055;
+
+/// Calls that are refused without asking Wine, which has no way to be in the state that Windows refuses them in.
+pub(crate) struct Refusal {
+    opnum: u16,
+    code: u32,
+    count: u32,
+}
+
+static REFUSALS: Mutex<Vec<Refusal>> = Mutex::new(Vec::new());
+
+pub(crate) fn refuse(calls: impl Iterator<Item = Refusal>) {
+    refusals().extend(calls);
+}
+
+impl Refusal {
+    /// `OPNUM:CODE:COUNT`
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let mut numbers = text.split(':').map(|number| number.parse::<u32>().ok());
+        let mut next = || numbers.next().flatten();
+        Some(Self { opnum: u16::try_from(next()?).ok()?, code: next()?, count: next()? })
+    }
+}
+
+/// The answer to a request that is to be refused.
+pub(crate) fn refusal(request: &[u8]) -> Option<Vec<u8>> {
+    if request.len() < REQUEST_HEADER || request[0] != 5 || request[2] != REQUEST {
+        return None;
+    }
+    let opnum = u16::from_le_bytes([request[22], request[23]]);
+    let mut refusals = refusals();
+    let refusal = refusals.iter_mut().find(|refusal| refusal.opnum == opnum && refusal.count > 0)?;
+    refusal.count -= 1;
+    // What comes before the return code of a method that fails: no tag, and a handle of zeros.
+    let results = if opnum == CREATE_SERVICE { 4 + SERVICE_HANDLE } else { 0 };
+    let mut pdu = request[..16].to_vec();
+    pdu[2] = RESPONSE;
+    pdu.resize(RESPONSE_HEADER + results, 0);
+    pdu.extend_from_slice(&refusal.code.to_le_bytes());
+    set_lengths(&mut pdu);
+    Some(pdu)
+}
+
+fn refusals() -> MutexGuard<'static, Vec<Refusal>> {
+    REFUSALS.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// What has to be known of the request when its answer comes; svcctl has one call under way at a time.
 #[derive(Default)]
