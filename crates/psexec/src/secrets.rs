@@ -27,8 +27,10 @@ impl Secrets {
         match value {
             Value::String(text) => Value::String(self.remove_from_text(text)),
             Value::Number(number) => {
-                let text = python::str(&Value::Number(number.clone()));
-                let shows = self.0.iter().any(|secret| text.contains(secret.as_str()));
+                // Ansible sees the number that Python makes of the digits; what is written are the digits.
+                let texts = [python::str(&Value::Number(number.clone())), number.to_string()];
+                let is_shown = |secret: &str| texts.iter().any(|text| text.contains(secret));
+                let shows = self.0.iter().any(|secret| is_shown(secret));
                 if shows { EQUAL.into() } else { Value::Number(number) }
             }
             Value::Array(items) => items.into_iter().map(|item| self.remove_from(item)).collect(),
@@ -97,6 +99,15 @@ mod tests {
             let secrets = secrets.map(|secret| Zeroizing::new(secret.as_str().expect("a text").to_owned()));
             let secrets = Secrets::longest_first(secrets.collect());
             assert_eq!(secrets.remove_from(case["value"].clone()), case["expected"], "{case}");
+        }
+    }
+
+    #[test]
+    fn numbers_show_no_secret_in_their_own_digits_either() {
+        let number: Value = serde_json::from_str("1.0e5").expect("JSON");
+        for secret in ["100000.0", "1.0e+5"] {
+            let secrets = Secrets::longest_first(vec![Zeroizing::new(secret.to_owned())]);
+            assert_eq!(secrets.remove_from(number.clone()), EQUAL, "{secret}");
         }
     }
 }

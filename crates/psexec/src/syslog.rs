@@ -38,7 +38,7 @@ pub(crate) fn warnings(settings: &Settings, parameters: &Parameters) -> Vec<Stri
 }
 
 /// RFC 3164 without the time, which the daemon then adds.
-fn datagram(settings: &Settings, message: &str) -> String {
+pub(crate) fn datagram(settings: &Settings, message: &str) -> String {
     let facility = settings.syslog_facility.as_deref().and_then(facility_code).unwrap_or(FACILITY_USER);
     let mut datagram =
         format!("<{}>ansible-{}: {message}", facility << 3 | SEVERITY_INFO, settings.module_name)
@@ -48,7 +48,8 @@ fn datagram(settings: &Settings, message: &str) -> String {
     datagram
 }
 
-fn message(settings: &Settings, parameters: &Parameters, secrets: &Secrets) -> String {
+/// The message of an invocation, without secrets.
+pub(crate) fn message(settings: &Settings, parameters: &Parameters, secrets: &Secrets) -> String {
     let words = parameters.0.iter().map(|(name, value)| format!("{name}={}", loggable(name, value, secrets)));
     let target = settings.target_log_info.iter().cloned();
     let words: Vec<String> = target.chain(["Invoked with".to_owned()]).chain(words).collect();
