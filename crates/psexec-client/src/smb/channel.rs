@@ -29,6 +29,11 @@ use crate::error::{Loss, NtStatus, PeerMisbehaved};
 /// Size of an SMB2 header.
 pub(crate) const HEADER: usize = Header::STRUCT_SIZE;
 
+/// The length in front of a frame, [MS-SMB2] 2.1.
+const FRAME_LENGTH: usize = 4;
+/// Room for a message without the data that a WRITE carries: few are longer.
+const MESSAGE: usize = 1024;
+
 /// Credits we ask the server for: enough for an upload beside a handful of open requests.
 const WANTED_CREDITS: u32 = 256;
 /// What one credit pays for, [MS-SMB2] 3.1.5.2.
@@ -276,14 +281,14 @@ impl Shared {
 
     /// Numbers, protects and queues a compound; whoever holds the lock is next on the wire.
     fn dispatch(self: &Arc<Self>, state: &mut State, requests: Vec<Request>) -> Result<Vec<Receipt>, Loss> {
-        // Wiped after use: settings hold a password, standard input may.
-        let mut chain = Zeroizing::new(Vec::new());
+        let size = requests.iter().map(|request| MESSAGE + request.data.len()).sum();
+        let mut frame = state.new_frame(size);
         let mut starts = Vec::new();
         let mut receipts = Vec::new();
         let count = requests.len();
         for (index, request) in requests.into_iter().enumerate() {
-            let start = chain.len();
-            starts.push(start);
+            let start = frame.len();
+            starts.push(start - FRAME_LENGTH);
             let charge = state.charge(&request);
             let message_id = state.next_message_id;
             state.next_message_id += u64::from(charge.max(1));
@@ -297,12 +302,11 @@ impl Shared {
             plain.header.credit_charge = if state.large_mtu { charge as u16 } else { 0 };
             plain.header.credit_request = (charge + WANTED_CREDITS.saturating_sub(state.credits)) as u16;
             plain.header.flags.set_related_operations(index > 0);
-            encode(&plain, &request.data, &mut chain)?;
+            encode(&plain, &request.data, &mut frame)?;
             if index + 1 < count {
-                let aligned = chain.len().next_multiple_of(8);
-                chain.resize(aligned, 0);
-                let next = (chain.len() - start) as u32;
-                chain[start + 20..start + 24].copy_from_slice(&next.to_le_bytes());
+                let next = (frame.len() - start).next_multiple_of(8);
+                frame.resize(start + next, 0);
+                frame[start + 20..start + 24].copy_from_slice(&(next as u32).to_le_bytes());
             }
 
             let (waiter, answer) = oneshot::channel();
@@ -312,25 +316,21 @@ impl Shared {
             state.pending.insert(message_id, Pending { command, async_id: None, waiter });
             receipts.push(Receipt { message_id, answer, shared: Arc::clone(self), answered: false });
         }
-        self.queue(state, chain, &starts)?;
+        self.queue(state, frame, &starts)?;
         Ok(receipts)
     }
 
-    fn queue(&self, state: &mut State, mut chain: Zeroizing<Vec<u8>>, starts: &[usize]) -> Result<(), Loss> {
-        let mut frame = Vec::with_capacity(4 + TRANSFORM_HEADER + chain.len());
-        frame.extend_from_slice(&[0; 4]);
+    /// Protects and queues a frame whose messages begin at `starts`, counted behind its length.
+    fn queue(&self, state: &mut State, mut frame: Vec<u8>, starts: &[usize]) -> Result<(), Loss> {
         match &mut state.protection {
             // The algorithms were built for these keys: what fails here is our own fault, not the user's.
             Some(protection) => protection
-                .protect(&mut chain, starts, &mut frame)
+                .protect(&mut frame[FRAME_LENGTH..], starts)
                 .map_err(|error| Loss::Io(Arc::new(std::io::Error::other(error))))?,
-            None => {
-                state.preauth_hash.update(&chain);
-                frame.extend_from_slice(&chain);
-            }
+            None => state.preauth_hash.update(&frame[FRAME_LENGTH..]),
         }
-        let length = (frame.len() - 4) as u32;
-        frame[..4].copy_from_slice(&length.to_be_bytes());
+        let length = (frame.len() - FRAME_LENGTH) as u32;
+        frame[..FRAME_LENGTH].copy_from_slice(&length.to_be_bytes());
         self.outgoing.send(Outgoing::Frame(frame)).map_err(|_| Loss::Closed)
     }
 
@@ -355,10 +355,11 @@ impl Shared {
         if let Some(async_id) = pending.async_id {
             cancel.header.to_async(async_id);
         }
-        let mut chain = Zeroizing::default();
-        if encode(&cancel, &[], &mut chain).is_ok() {
+        let mut frame = state.new_frame(MESSAGE);
+        let start = frame.len();
+        if encode(&cancel, &[], &mut frame).is_ok() {
             // A connection that is lost needs no cancel.
-            let _ = self.queue(&mut state, chain, &[0]);
+            let _ = self.queue(&mut state, frame, &[start - FRAME_LENGTH]);
         }
     }
 
@@ -390,6 +391,14 @@ impl Shared {
 }
 
 impl State {
+    /// A frame for messages of `size` bytes, so far only the room in front of them: they are protected in place.
+    fn new_frame(&self, size: usize) -> Vec<u8> {
+        let room = FRAME_LENGTH + self.protection.as_ref().map_or(0, Protection::room);
+        let mut frame = Vec::with_capacity(room + size);
+        frame.resize(room, 0);
+        frame
+    }
+
     /// Credits that a request costs, [MS-SMB2] 3.2.4.1.5.
     fn charge(&self, request: &Request) -> u32 {
         if !self.large_mtu {
@@ -455,12 +464,13 @@ fn next_message(rest: &mut Bytes) -> Result<Bytes, PeerMisbehaved> {
     }
 }
 
-/// Appends a message to a chain. Offsets inside it count from its own start.
-fn encode(request: &PlainRequest, data: &[u8], chain: &mut Vec<u8>) -> Result<(), Loss> {
-    let mut cursor = Cursor::new(Vec::with_capacity(1024));
+/// Appends a message to a frame. Offsets inside it count from its own start.
+fn encode(request: &PlainRequest, data: &[u8], frame: &mut Vec<u8>) -> Result<(), Loss> {
+    let mut cursor = Cursor::new(Vec::with_capacity(MESSAGE));
     request.write_le(&mut cursor).map_err(|error| Loss::Io(Arc::new(std::io::Error::other(error))))?;
-    chain.extend_from_slice(&Zeroizing::new(cursor.into_inner()));
-    chain.extend_from_slice(data);
+    // Wiped after use: settings hold a password.
+    frame.extend_from_slice(&Zeroizing::new(cursor.into_inner()));
+    frame.extend_from_slice(data);
     Ok(())
 }
 
@@ -657,9 +667,10 @@ mod tests {
         message
     }
 
-    fn protect(mut protection: Protection, mut message: Vec<u8>) -> Vec<u8> {
-        let mut frame = Vec::new();
-        protection.protect(&mut message, &[0], &mut frame).unwrap();
+    fn protect(protection: &mut Protection, message: &[u8]) -> Vec<u8> {
+        let room = protection.room();
+        let mut frame = [&vec![0; room], message].concat();
+        protection.protect(&mut frame, &[room]).unwrap();
         frame
     }
 
@@ -709,7 +720,7 @@ mod tests {
         for signing in
             [SigningAlgorithmId::HmacSha256, SigningAlgorithmId::AesCmac, SigningAlgorithmId::AesGmac]
         {
-            let signed = protect(keys(signing, None), echo_response(|_| ()));
+            let signed = protect(&mut keys(signing, None), &echo_response(|_| ()));
             let (shared, mut answer) = waiting(Some(keys(signing, None)));
             accept(&shared, &signed).unwrap();
             assert!(answer.try_recv().unwrap().is_ok());
@@ -733,7 +744,7 @@ mod tests {
     fn an_encrypted_session_believes_no_plain_answer() {
         let mut protection = keys(SigningAlgorithmId::AesGmac, Some(EncryptionCipher::Aes128Gcm));
         protection.encrypt_everything();
-        let signed = protect(keys(SigningAlgorithmId::AesGmac, None), echo_response(|_| ()));
+        let signed = protect(&mut keys(SigningAlgorithmId::AesGmac, None), &echo_response(|_| ()));
         let (shared, mut answer) = waiting(Some(protection));
         assert_eq!(accept(&shared, &signed), Err(PeerMisbehaved::Unencrypted));
         assert!(answer.try_recv().is_err());
@@ -749,9 +760,7 @@ mod tests {
         ] {
             let mut protection = keys(SigningAlgorithmId::AesCmac, Some(cipher));
             assert!(protection.encrypt_everything());
-            let (mut first, mut second) = (Vec::new(), Vec::new());
-            protection.protect(&mut [0; 100], &[0], &mut first).unwrap();
-            protection.protect(&mut [0; 100], &[0], &mut second).unwrap();
+            let [first, second] = [(); 2].map(|()| protect(&mut protection, &[0; 100]));
             // A nonce is never used twice.
             assert_ne!(first[20..36], second[20..36]);
             assert_ne!(first[TRANSFORM_HEADER..], second[TRANSFORM_HEADER..]);

@@ -144,28 +144,27 @@ impl Protection {
         self.encrypting
     }
 
-    /// Encrypts or signs `chain`, one message or a compound of several that start at `starts`, and appends it to
-    /// `frame`.
-    pub(crate) fn protect(
-        &mut self,
-        chain: &mut [u8],
-        starts: &[usize],
-        frame: &mut Vec<u8>,
-    ) -> Result<(), CryptoError> {
+    /// Bytes that a frame must have in front of its messages, for [`Protection::protect`].
+    pub(crate) fn room(&self) -> usize {
+        if self.encrypting { TRANSFORM_HEADER } else { 0 }
+    }
+
+    /// Encrypts or signs a frame in place: behind [`Protection::room`] one message, or a compound of several that start
+    /// at `starts`.
+    pub(crate) fn protect(&mut self, frame: &mut [u8], starts: &[usize]) -> Result<(), CryptoError> {
         match &mut self.encryption {
-            Some(encryption) if self.encrypting => encryption.encrypt(chain, self.session_id, frame),
+            Some(encryption) if self.encrypting => encryption.encrypt(frame, self.session_id),
             _ => {
-                self.sign(chain, starts);
-                frame.extend_from_slice(chain);
+                self.sign(frame, starts);
                 Ok(())
             }
         }
     }
 
-    fn sign(&self, chain: &mut [u8], starts: &[usize]) {
+    fn sign(&self, frame: &mut [u8], starts: &[usize]) {
         for (index, &start) in starts.iter().enumerate() {
-            let end = starts.get(index + 1).copied().unwrap_or(chain.len());
-            let message = &mut chain[start..end];
+            let end = starts.get(index + 1).copied().unwrap_or(frame.len());
+            let message = &mut frame[start..end];
             // The flag is part of what is signed: SMB2_FLAGS_SIGNED.
             message[16] |= 0x08;
             if let Ok(header) = Header::read_le(&mut Cursor::new(&message[..64])) {
@@ -211,20 +210,16 @@ impl Protection {
 }
 
 impl Encryption {
-    fn encrypt(&mut self, chain: &[u8], session_id: u64, frame: &mut Vec<u8>) -> Result<(), CryptoError> {
+    fn encrypt(&mut self, frame: &mut [u8], session_id: u64) -> Result<(), CryptoError> {
+        let (head, payload) = frame.split_at_mut(TRANSFORM_HEADER);
         let mut header = EncryptedHeader {
             signature: 0,
             nonce: [0; 16],
-            original_message_size: u32::try_from(chain.len()).unwrap_or(u32::MAX),
+            original_message_size: u32::try_from(payload.len()).unwrap_or(u32::MAX),
             session_id,
         };
         header.nonce[..8].copy_from_slice(&self.next_nonce.to_le_bytes());
         self.next_nonce += 1;
-
-        let start = frame.len();
-        frame.resize(start + TRANSFORM_HEADER, 0);
-        frame.extend_from_slice(chain);
-        let (head, payload) = frame[start..].split_at_mut(TRANSFORM_HEADER);
         header.signature = self.encryptor.encrypt(payload, &header.aead_bytes(), &header.nonce)?.signature;
         // Cannot fail: the header's size is fixed and the memory is there.
         let _ = header.write_le(&mut Cursor::new(head));
