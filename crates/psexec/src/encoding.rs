@@ -38,11 +38,14 @@ pub(crate) fn decode(bytes: Vec<u8>, code_pages: Option<CodePages>) -> Decoded {
 /// but it neither looks like an alphabetic script, the upper bytes of which are small, nor does it hold blanks or line
 /// ends of two bytes.
 fn utf16_without_mark(bytes: &[u8]) -> Option<String> {
+    if bytes.len() % 2 != 0 || !bytes.contains(&0) {
+        return None;
+    }
     let units = || bytes.chunks_exact(2).filter_map(|unit| <[u8; 2]>::try_from(unit).ok());
     let count = |wanted: fn(&[u8; 2]) -> bool| units().filter(wanted).count();
     let upper_nuls = count(|[_, upper]| *upper == 0);
     let lower_nuls = count(|[lower, _]| *lower == 0);
-    if bytes.len() % 2 != 0 || upper_nuls <= lower_nuls || units().any(|unit| unit == [0, 0]) {
+    if upper_nuls <= lower_nuls || units().any(|unit| unit == [0, 0]) {
         return None;
     }
     let alphabetic = count(|[_, upper]| *upper < FIRST_SYLLABIC_UPPER_BYTE);

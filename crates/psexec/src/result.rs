@@ -1,6 +1,6 @@
 //! The module's answer to Ansible: one JSON object.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 
 use psexec_client::{Outcome, Output, Report, TraceEntry};
 use serde::Serialize;
@@ -82,7 +82,9 @@ impl Answer {
     }
 
     /// Writes the answer as one line of ASCII.
-    pub(crate) fn write(&self, mut writer: impl Write) -> io::Result<()> {
+    pub(crate) fn write(&self, writer: impl Write) -> io::Result<()> {
+        // Standard output would look for ends of lines in every piece.
+        let mut writer = BufWriter::with_capacity(64 * 1024, writer);
         self.fields.serialize(&mut Serializer::with_formatter(&mut writer, AsciiFormatter))?;
         writer.write_all(b"\n")?;
         writer.flush()
@@ -116,8 +118,11 @@ struct AsciiFormatter;
 
 impl Formatter for AsciiFormatter {
     fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        if fragment.is_ascii() {
+            return writer.write_all(fragment.as_bytes());
+        }
         let mut rest = fragment;
-        while let Some(end) = rest.find(|character: char| !character.is_ascii()) {
+        while let Some(end) = rest.bytes().position(|byte| !byte.is_ascii()) {
             let (ascii, beyond) = rest.split_at(end);
             writer.write_all(ascii.as_bytes())?;
             let mut characters = beyond.chars();
