@@ -4,12 +4,17 @@
 //! |---|---|
 //! | `PSEXEC_TEST_HOST` | the host's name or address; without it the lab is used |
 //! | `PSEXEC_TEST_PORT` | its SMB port, 445 if not given |
-//! | `PSEXEC_TEST_USERNAME`, `PSEXEC_TEST_PASSWORD` | an administrator of the host |
-//! | `PSEXEC_TEST_INTEROP` | if set, the lab is one that runs 32-bit programs and has stand-ins for accounts |
+//! | `PSEXEC_TEST_USERNAME`, `PSEXEC_TEST_PASSWORD` | an administrator of the host, to connect as |
+//! | `PSEXEC_TEST_ALT_USERNAME`, `PSEXEC_TEST_ALT_PASSWORD` | another one, to run processes as |
+//! | `PSEXEC_TEST_PROBE` | where the probe is on that host; set by `cargo xtask test --host`, which brings it there |
+//! | `PSEXEC_TEST_INTEROP` | if set, it is a lab that runs 32-bit programs and has stand-ins for accounts |
+
+mod named;
+mod share;
+mod visit;
 
 use std::collections::BTreeSet;
 use std::env;
-use std::fs;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,29 +22,69 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
-use crate::lab::{ADMINISTRATOR, Form, Lab, LabOptions, Parts, Snapshot};
+use crate::lab::{ADMINISTRATOR, Form, Lab, LabOptions, Snapshot};
 use crate::module::{Outcome, Task};
+pub use named::{HOST, Logon, Named, VARIABLES};
+use share::Share;
+pub use visit::{PROBE, Visit};
+
+/// With these words begins what [`not_run`] says.
+pub const NOT_RUN: &str = "not run: ";
 
 /// A Windows host, and how to connect to it.
-#[derive(Debug)]
 pub struct Host {
     address: String,
     port: u16,
     user: String,
     password: String,
-    probe: &'static str,
-    lab: Option<Lab>,
+    probe: String,
+    kind: Kind,
+}
+
+/// How to look at a host past the module.
+enum Kind {
+    Lab(Lab),
+    Named(Elsewhere),
+}
+
+/// What a named host has that a lab has not.
+pub struct Elsewhere {
+    share: Share,
+    is_wine: bool,
+    alternative: Logon,
+}
+
+/// Says that the test that calls this could not be run here, or not all of it.
+pub fn not_run(reason: &str) {
+    println!("{NOT_RUN}{reason}");
 }
 
 /// Runs a test on the host, alone, and then looks whether the test has left anything there.
 #[track_caller]
 pub fn on_host(test: impl FnOnce(&Host)) {
-    static HOST: OnceLock<Mutex<Host>> = OnceLock::new();
+    static THE_HOST: OnceLock<Mutex<Host>> = OnceLock::new();
 
-    run_alone(&HOST, Host::from_environment, test);
+    run_alone(&THE_HOST, Host::from_environment, test);
 }
 
-/// Like [`on_host`], on a lab that runs 32-bit programs and has stand-ins for accounts.
+/// Like [`on_host`], on a host that the environment names; fails if it names none. The test gets the other account.
+#[track_caller]
+pub fn on_named_host(test: impl FnOnce(&Host, &Logon)) {
+    on_host(|host| match &host.kind {
+        Kind::Named(named) => test(host, &named.alternative),
+        Kind::Lab(_) => panic!("{HOST} names no host"),
+    });
+}
+
+/// Like [`on_host`], on a lab, whatever host is named.
+#[track_caller]
+pub fn on_lab(test: impl FnOnce(&Host, &Lab)) {
+    static HOST: OnceLock<Mutex<Host>> = OnceLock::new();
+
+    run_alone(&HOST, || Host::of_form(Form::Plain), |host| test(host, host.lab().expect("a lab")));
+}
+
+/// Like [`on_lab`], on one that runs 32-bit programs and has stand-ins for accounts.
 #[track_caller]
 pub fn on_interop_lab(test: impl FnOnce(&Host)) {
     static HOST: OnceLock<Mutex<Host>> = OnceLock::new();
@@ -70,21 +115,30 @@ impl Drop for LogsOfFailure<'_> {
 
 impl Host {
     fn from_environment() -> Result<Self> {
-        let Ok(address) = env::var("PSEXEC_TEST_HOST") else {
-            let interop = env::var_os("PSEXEC_TEST_INTEROP").is_some();
-            return Self::of_form(if interop { Form::Interop } else { Form::Plain });
-        };
-        let variable = |name: &str| env::var(name).with_context(|| format!("{name} is not set"));
-        let host = Self {
-            address,
-            port: env::var("PSEXEC_TEST_PORT").map_or(Ok(445), |port| port.parse())?,
-            user: variable("PSEXEC_TEST_USERNAME")?,
-            password: variable("PSEXEC_TEST_PASSWORD")?,
-            probe: r"C:\Windows\Temp\native-windows-probe.exe",
-            lab: None,
-        };
-        host.bring_probe()?;
-        Ok(host)
+        if env::var_os("PSEXEC_TEST_INTEROP").is_some() {
+            return Self::of_form(Form::Interop);
+        }
+        match Named::from_environment()? {
+            None => Self::of_form(Form::Plain),
+            Some(named) => {
+                let probe = env::var(PROBE).context("without `cargo xtask test --host` there is no probe")?;
+                Self::named(named, probe)
+            }
+        }
+    }
+
+    /// The host that the environment names, with the probe at this path.
+    pub fn named(named: Named, probe: String) -> Result<Self> {
+        let share = Share::of(&named);
+        let is_wine = share.has(r"System32\winecfg.exe")?;
+        Ok(Self {
+            address: named.address,
+            port: named.port,
+            user: named.user.name,
+            password: named.user.password,
+            probe,
+            kind: Kind::Named(Elsewhere { share, is_wine, alternative: named.alternative }),
+        })
     }
 
     fn of_form(form: Form) -> Result<Self> {
@@ -93,7 +147,18 @@ impl Host {
 
     /// The lab, if it is one: for what no other host can be asked to have.
     pub fn lab(&self) -> Option<&Lab> {
-        self.lab.as_ref()
+        match &self.kind {
+            Kind::Lab(lab) => Some(lab),
+            Kind::Named(_) => None,
+        }
+    }
+
+    /// Whether it is Wine that stands for Windows there.
+    pub fn is_wine(&self) -> bool {
+        match &self.kind {
+            Kind::Lab(_) => true,
+            Kind::Named(named) => named.is_wine,
+        }
     }
 
     /// The SMB port.
@@ -102,8 +167,8 @@ impl Host {
     }
 
     /// The path of the probe on the host.
-    pub fn probe_path(&self) -> &'static str {
-        self.probe
+    pub fn probe_path(&self) -> &str {
+        &self.probe
     }
 
     /// The options of a task against this host: those that say where and who, and the given ones over them.
@@ -143,9 +208,13 @@ impl Host {
 
     /// What is on the host now, as far as this project could have left it there.
     pub fn snapshot(&self) -> Result<Snapshot> {
-        match &self.lab {
-            Some(lab) => lab.snapshot(),
-            None => self.remote_snapshot(),
+        match &self.kind {
+            Kind::Lab(lab) => lab.snapshot(),
+            Kind::Named(named) => Ok(Snapshot {
+                services: named.share.services()?,
+                files: named.share.files()?,
+                processes: self.probes()?,
+            }),
         }
     }
 
@@ -168,51 +237,16 @@ impl Host {
         }
     }
 
-    fn try_run(&self, options: &Value) -> Result<Outcome> {
+    /// Like [`Self::run`], for others than tests.
+    pub fn try_run(&self, options: &Value) -> Result<Outcome> {
         Task::new(&self.options(options))?.run()
     }
 
-    /// Whatever looks at the host by a run of its own is seen by itself: what two looks see, stays.
-    fn remote_snapshot(&self) -> Result<Snapshot> {
-        let (first, second) = (self.remote_look()?, self.remote_look()?);
-        let both = |a: &BTreeSet<String>, b: &BTreeSet<String>| a.intersection(b).cloned().collect();
-        Ok(Snapshot {
-            services: both(&first.services, &second.services),
-            files: both(&first.files, &second.files),
-            processes: both(&first.processes, &second.processes),
-        })
-    }
-
-    fn remote_look(&self) -> Result<Snapshot> {
-        let look = r"/c sc query type= service state= all & dir /b C:\Windows & tasklist /fo csv /nh";
-        let outcome = self.try_run(&json!({ "executable": "cmd.exe", "arguments": look }))?;
-        ensure!(outcome.has("stdout"), "cannot look at the host: {:?}", outcome.result);
-        let mut snapshot = Snapshot::default();
-        for line in outcome.text("stdout").lines() {
-            if let Some(service) = line.strip_prefix("SERVICE_NAME: PAExec") {
-                snapshot.services.insert(format!("PAExec{service}"));
-            } else if line.starts_with("PAExec") {
-                snapshot.files.insert(line.to_owned());
-            } else if line.contains("native-windows-probe") {
-                snapshot.processes.insert(line.to_owned());
-            }
-        }
-        Ok(snapshot)
-    }
-
-    /// Puts the probe on the host by means of the module itself.
-    fn bring_probe(&self) -> Result<()> {
-        let program = fs::read(Parts::build_programs()?.join("probe.exe"))?;
-        let script = format!(
-            "-NoProfile -Command \"[IO.File]::WriteAllBytes('{}', \
-             [Convert]::FromBase64String([Console]::In.ReadToEnd()))\"",
-            self.probe
-        );
-        let options =
-            json!({ "executable": "powershell.exe", "arguments": script, "stdin": base64(&program) });
-        let outcome = self.try_run(&options)?;
-        ensure!(outcome.result.get("rc") == Some(&json!(0)), "cannot bring the probe: {:?}", outcome.result);
-        Ok(())
+    /// Processes of the probe. Samba's programs do not see any, so the probe has to look itself.
+    fn probes(&self) -> Result<BTreeSet<String>> {
+        let outcome = self.try_run(&self.probe_options("siblings", &json!({})))?;
+        ensure!(outcome.has("stdout"), "cannot look at the host's processes: {:?}", outcome.result);
+        Ok(outcome.text("stdout").split_whitespace().map(str::to_owned).collect())
     }
 }
 
@@ -223,36 +257,8 @@ impl From<Lab> for Host {
             port: lab.port(),
             user: ADMINISTRATOR.name.into(),
             password: ADMINISTRATOR.password.into(),
-            probe: r"C:\lab\probe.exe",
-            lab: Some(lab),
+            probe: r"C:\lab\probe.exe".into(),
+            kind: Kind::Lab(lab),
         }
-    }
-}
-
-fn base64(data: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-    let mut text = String::new();
-    for group in data.chunks(3) {
-        let bits = (0..3).fold(0, |bits, i| bits << 8 | u32::from(group.get(i).copied().unwrap_or(0)));
-        for digit in 0..4 {
-            let value = (bits >> (18 - 6 * digit)) as usize & 63;
-            text.push(if digit <= group.len() { char::from(DIGITS[value]) } else { '=' });
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::base64;
-
-    #[test]
-    fn base64_pads_to_whole_groups() {
-        assert_eq!(base64(b""), "");
-        assert_eq!(base64(b"f"), "Zg==");
-        assert_eq!(base64(b"fo"), "Zm8=");
-        assert_eq!(base64(b"foo"), "Zm9v");
-        assert_eq!(base64(b"foob"), "Zm9vYg==");
     }
 }

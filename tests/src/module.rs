@@ -1,6 +1,8 @@
 //! The module, run as Ansible runs it: one argument, the file with the task's options; one JSON object back.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -90,7 +92,10 @@ impl Task {
         fs::create_dir_all(&folder)?;
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let file = folder.join(format!("{}-{count}.json", std::process::id()));
-        fs::write(&file, arguments.to_string())?;
+        // As Ansible does: there is a password in it.
+        let mut new = File::options();
+        new.write(true).create(true).truncate(true).mode(0o600);
+        new.open(&file)?.write_all(arguments.to_string().as_bytes())?;
         Ok(Self { arguments: file })
     }
 

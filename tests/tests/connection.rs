@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use end_to_end::host::{Host, on_host};
-use end_to_end::lab::{DISABLED, EXPIRED, LOCKED, Lab, LabOptions, ORDINARY_USER, UNICODE_ADMINISTRATOR};
 use end_to_end::server::{Recorder, SilentServer, refused_port};
 use serde_json::{Value, json};
 
@@ -20,22 +19,6 @@ fn assert_refused(host: &Host, options: &Value, beginning: &str) {
     assert!(!outcome.has("changed"), "{:?}", outcome.result);
 }
 
-/// A lab that differs from the usual one by lines of smb.conf.
-fn lab_with(smb_conf: &[&str]) -> Host {
-    let smb_conf = smb_conf.iter().map(ToString::to_string).collect();
-    Host::from(Lab::start(&LabOptions { smb_conf, ..LabOptions::default() }).expect("a lab"))
-}
-
-#[track_caller]
-fn assert_says_hello(host: &Host, options: &Value) {
-    let mut options = options.clone();
-    options["executable"] = json!("cmd.exe");
-    options["arguments"] = json!("/c echo hello");
-    let outcome = host.run(&options);
-    outcome.assert_ran(0);
-    assert_eq!(outcome.text("stdout"), "hello\r\n");
-}
-
 #[test]
 fn a_wrong_password_is_refused() {
     on_host(|host| assert_refused(host, &json!({ "connection_password": "wrong" }), AUTHENTICATION));
@@ -45,53 +28,6 @@ fn a_wrong_password_is_refused() {
 fn an_unknown_user_is_refused() {
     on_host(|host| {
         assert_refused(host, &json!({ "connection_username": "nobody-knows-me" }), AUTHENTICATION)
-    });
-}
-
-#[test]
-fn the_state_of_an_account_is_told() {
-    on_host(|host| {
-        if host.lab().is_none() {
-            return println!("left out: only the lab has such accounts");
-        }
-        for (account, status) in [
-            (DISABLED, "STATUS_ACCOUNT_DISABLED"),
-            (EXPIRED, "STATUS_ACCOUNT_EXPIRED"),
-            (LOCKED, "STATUS_ACCOUNT_LOCKED_OUT"),
-        ] {
-            let options =
-                json!({ "connection_username": account.name, "connection_password": account.password });
-            let outcome = host.run(&host.probe_options("exit 0", &options));
-            let message = outcome.assert_failed();
-            assert!(message.starts_with(AUTHENTICATION) && message.contains(status), "{message}");
-        }
-    });
-}
-
-#[test]
-fn a_user_who_is_no_administrator_is_refused() {
-    on_host(|host| {
-        if host.lab().is_none() {
-            return println!("left out: only the lab has this account");
-        }
-        let options = json!({
-            "connection_username": ORDINARY_USER.name,
-            "connection_password": ORDINARY_USER.password,
-        });
-        let message = host.probe("exit 0", &options).assert_failed().to_owned();
-        assert!(message.contains("STATUS_ACCESS_DENIED"), "{message}");
-    });
-}
-
-#[test]
-fn names_and_passwords_may_be_any_unicode() {
-    on_host(|host| {
-        if host.lab().is_none() {
-            return println!("left out: only the lab has this account");
-        }
-        let account = UNICODE_ADMINISTRATOR;
-        let options = json!({ "connection_username": account.name, "connection_password": account.password });
-        host.probe("exit 0", &options).assert_ran(0);
     });
 }
 
@@ -147,55 +83,4 @@ fn encryption_hides_everything_and_its_absence_does_not() {
             }
         }
     });
-}
-
-#[test]
-fn encryption_is_never_dropped_silently() {
-    let host = lab_with(&["server smb encrypt = off"]);
-    let outcome = host.probe("exit 0", &json!({ "encrypt": true }));
-    let message = outcome.assert_failed();
-    assert!(message.contains("ncrypt"), "{message}");
-    assert_says_hello(&host, &json!({ "encrypt": false }));
-}
-
-#[test]
-fn a_host_may_insist_on_encryption() {
-    let host = lab_with(&["server smb encrypt = required"]);
-    assert_says_hello(&host, &json!({ "encrypt": true }));
-}
-
-#[test]
-fn a_host_may_insist_on_signatures() {
-    let host = lab_with(&["server signing = mandatory"]);
-    assert_says_hello(&host, &json!({ "encrypt": false }));
-}
-
-#[test]
-fn every_dialect_works() {
-    for (dialect, encrypt) in [
-        ("SMB2_02", false),
-        ("SMB2_10", false),
-        ("SMB3_00", false),
-        ("SMB3_00", true),
-        ("SMB3_02", true),
-        ("SMB3_11", false),
-        ("SMB3_11", true),
-    ] {
-        println!("{dialect}, encrypt: {encrypt}");
-        let host = lab_with(&[&format!("server max protocol = {dialect}")]);
-        let before = host.snapshot().expect("a snapshot");
-        assert_says_hello(&host, &json!({ "encrypt": encrypt }));
-        host.assert_clean(&before).expect("a clean host");
-    }
-}
-
-#[test]
-fn a_share_that_cannot_be_written_is_told() {
-    let lab = Lab::start(&LabOptions { read_only: true, ..LabOptions::default() }).expect("a lab");
-    let host = Host::from(lab);
-    let message = host.probe("exit 0", &json!({})).assert_failed().to_owned();
-    assert!(
-        message.contains("STATUS_ACCESS_DENIED") || message.contains("STATUS_MEDIA_WRITE_PROTECTED"),
-        "{message}"
-    );
 }

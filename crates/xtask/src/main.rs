@@ -6,6 +6,7 @@ mod bench;
 mod build;
 mod collection;
 mod demo;
+mod host;
 mod interop;
 mod lab;
 mod packages;
@@ -22,6 +23,7 @@ cargo xtask COMMAND
   demo               run a command on a Windows host of the project's own, with Ansible
   test               check and test everything
   test --interop     only the tests with programs of other projects on the other side
+  test --host        only the end-to-end tests that can run against the Windows host that PSEXEC_TEST_HOST names
   build              plugins/modules/psexec and target/service/psexec-service.exe
   collection         target/collection/native-windows-<version>.tar.gz
   lab up [NAME]      start a Windows host on loopback, and leave it running
@@ -45,6 +47,7 @@ fn run(arguments: &[&str]) -> Result<()> {
         ["demo"] => demo::run(),
         ["test"] => test::run(),
         ["test", "--interop"] => interop::run(),
+        ["test", "--host"] => host::run(),
         ["build"] => build::run().map(drop),
         ["collection"] => collection::run().map(drop),
         ["bench", "measure", rest @ ..] => bench::measure(rest),

@@ -26,6 +26,14 @@ pub(crate) fn for_interop() -> Result<()> {
     install(&[missing_for_lab(Form::Interop), missing_for_ansible(), tshark].concat())
 }
 
+/// What tests against a host that is no lab need.
+pub(crate) fn for_host() -> Result<()> {
+    let needed = [("smbclient", "/usr/bin/smbclient"), ("samba-common-bin", "/usr/bin/net")];
+    let missing = needed.into_iter().filter(|(_, file)| !Path::new(file).exists());
+    let missing: Vec<_> = missing.map(|(package, _)| package).collect();
+    install(&[missing, windows_build::debian_packages_missing()].concat())
+}
+
 /// What a lab of this form needs.
 pub(crate) fn for_lab(form: Form) -> Result<()> {
     install(&missing_for_lab(form))

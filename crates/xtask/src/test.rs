@@ -4,11 +4,13 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, bail};
+use end_to_end::host::{self, Named};
 use end_to_end::lab::Form;
 
 use crate::{ansible, build, interop, lab, packages, step};
 
 pub(crate) fn run() -> Result<()> {
+    Named::from_environment()?; // what is missing there should not be found at the end
     packages::for_tests()?;
     let mut report = Report::default();
     report.check("formatting", build::cargo().args(["fmt", "--all", "--check"]))?;
@@ -39,8 +41,12 @@ pub(crate) fn run() -> Result<()> {
     lab::prepare(Form::Plain)?;
     let mut end_to_end = build::cargo();
     end_to_end.args(["test", "--package", "end-to-end", "--no-fail-fast"]);
+    for name in host::VARIABLES {
+        end_to_end.env_remove(name); // these tests are the lab's
+    }
     report.tests("end-to-end tests", &mut end_to_end)?;
     interop::check(&mut report)?;
+    crate::host::check_if_named(&mut report)?;
     report.conclude()
 }
 
@@ -54,6 +60,7 @@ fn is_installed(program: &str) -> bool {
 pub(crate) struct Report {
     lines: Vec<String>,
     failures: Vec<String>,
+    tables: Vec<String>,
 }
 
 impl Report {
@@ -74,7 +81,23 @@ impl Report {
         Ok(())
     }
 
-    fn note(&mut self, title: &str, finished: &step::Finished, result: String) {
+    /// Notes what needs no process of its own.
+    pub(crate) fn work(&mut self, title: &str, work: impl FnOnce() -> Result<()>) {
+        match step::work(title, work) {
+            Ok(()) => self.lines.push(format!("{title}: passed")),
+            Err(error) => {
+                self.lines.push(format!("{title}: FAILED"));
+                self.failures.push(format!("{error:#}"));
+            }
+        }
+    }
+
+    /// Has a table printed at the end.
+    pub(crate) fn table(&mut self, table: String) {
+        self.tables.push(table);
+    }
+
+    pub(crate) fn note(&mut self, title: &str, finished: &step::Finished, result: String) {
         self.lines.push(format!("{title}: {result}"));
         if !finished.succeeded {
             self.failures.push(failure(title, &finished.log, &finished.path));
@@ -89,6 +112,9 @@ impl Report {
     pub(crate) fn conclude(self) -> Result<()> {
         for failure in &self.failures {
             println!("\n{failure}");
+        }
+        for table in &self.tables {
+            println!("\n{table}");
         }
         println!("\n{}", self.lines.join("\n"));
         if !self.failures.is_empty() {

@@ -1,5 +1,8 @@
 //! What the test programs on the Windows host and the tests themselves have to agree on.
 
+#[cfg(windows)]
+pub mod processes;
+
 /// The bytes `[0, length)` of the pattern that `probe emit` writes: printable ASCII in lines of 64 bytes,
 /// no two neighbouring lines alike, so that a lost, doubled or displaced byte is seen.
 pub fn pattern(length: usize) -> Vec<u8> {

@@ -15,6 +15,7 @@
 //! | `lines` | answers every line of standard input at once |
 //! | `priority` | prints the priority class, in hexadecimal |
 //! | `session` | prints the session's number |
+//! | `siblings` | prints the ids of the other processes of this program |
 //! | `sleep MS` | sleeps, prints `slept` |
 //! | `touch FILE MS` | writes the file after so long |
 //! | `tree MS` | runs with a child and a grandchild, which all sleep so long |

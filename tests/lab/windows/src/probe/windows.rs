@@ -44,6 +44,7 @@ fn run(arguments: &[&str]) -> Outcome {
         ["lines"] => lines(),
         ["priority"] => print(&format!("{:#x}", priority_class())),
         ["session"] => print(&session().to_string()),
+        ["siblings"] => print(&siblings()?.join(" ")),
         ["sleep", ms] => sleep(milliseconds(ms)?),
         ["touch", file, ms] => touch(file, milliseconds(ms)?),
         ["tree", ms] => tree(&["branch", ms]),
@@ -154,6 +155,14 @@ fn session() -> u32 {
     // SAFETY: `session` outlives the call.
     unsafe { ProcessIdToSessionId(GetCurrentProcessId(), &mut session) };
     session
+}
+
+fn siblings() -> io::Result<Vec<String>> {
+    let program = env::current_exe()?;
+    let program = program.file_name().unwrap_or_default().to_string_lossy();
+    let others = lab_windows::processes::running().into_iter();
+    let others = others.filter(|(id, name)| *id != std::process::id() && name.eq_ignore_ascii_case(&program));
+    Ok(others.map(|(id, _)| id.to_string()).collect())
 }
 
 fn user_name() -> io::Result<String> {

@@ -1,13 +1,9 @@
 //! What runs and what is registered on the host, for tests that look for leftovers.
 
 use std::fmt::Write;
-use std::os::windows::io::{FromRawHandle, OwnedHandle};
 use std::ptr;
 
-use windows_sys::Win32::Foundation::INVALID_HANDLE_VALUE;
-use windows_sys::Win32::System::Diagnostics::ToolHelp::{
-    CreateToolhelp32Snapshot, PROCESSENTRY32W, Process32FirstW, Process32NextW, TH32CS_SNAPPROCESS,
-};
+use lab_windows::processes::running;
 use windows_sys::Win32::System::Services::{
     CloseServiceHandle, ENUM_SERVICE_STATUSW, EnumServicesStatusW, OpenSCManagerW,
     SC_MANAGER_ENUMERATE_SERVICE, SERVICE_STATE_ALL, SERVICE_WIN32,
@@ -19,7 +15,7 @@ pub(crate) fn take() -> String {
     for name in services() {
         let _ = writeln!(text, "service {name}");
     }
-    for (pid, name) in processes() {
+    for (pid, name) in running() {
         let _ = writeln!(text, "process {pid} {name}");
     }
     text
@@ -49,28 +45,6 @@ fn services() -> Vec<String> {
         CloseServiceHandle(manager);
     }
     entries.iter().take(count as usize).map(|entry| text_at(entry.lpServiceName)).collect()
-}
-
-fn processes() -> Vec<(u32, String)> {
-    let mut found = Vec::new();
-    // SAFETY: a snapshot of all processes takes no further argument.
-    let snapshot = unsafe { CreateToolhelp32Snapshot(TH32CS_SNAPPROCESS, 0) };
-    if snapshot == INVALID_HANDLE_VALUE {
-        return found;
-    }
-    // SAFETY: the handle was just made, and nobody else has it; this closes it in the end.
-    let _owner = unsafe { OwnedHandle::from_raw_handle(snapshot) };
-    let mut entry =
-        PROCESSENTRY32W { dwSize: size_of::<PROCESSENTRY32W>() as u32, ..PROCESSENTRY32W::default() };
-    // SAFETY: the snapshot is open, and `entry` says its own size.
-    let mut more = unsafe { Process32FirstW(snapshot, &mut entry) };
-    while more != 0 {
-        let length = entry.szExeFile.iter().position(|&unit| unit == 0).unwrap_or(entry.szExeFile.len());
-        found.push((entry.th32ProcessID, String::from_utf16_lossy(&entry.szExeFile[..length])));
-        // SAFETY: as above.
-        more = unsafe { Process32NextW(snapshot, &mut entry) };
-    }
-    found
 }
 
 fn text_at(start: *const u16) -> String {

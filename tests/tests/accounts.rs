@@ -1,0 +1,390 @@
+//! What only Windows has: accounts, rights, profiles, sessions. `cargo xtask test --host` runs this on the host that
+//! the environment names; elsewhere these tests are not run, and reported so.
+//!
+//! They are written after the documentation of Windows. What they look at does not depend on its language: SIDs,
+//! privileges, variables, numbers. Stand-ins for accounts have fewer of these, and their own words beside them.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use end_to_end::host::{Host, Logon, not_run, on_named_host};
+use serde_json::{Value, json};
+
+#[test]
+#[ignore = "needs a Windows host, which PSEXEC_TEST_HOST names"]
+fn a_process_runs_as_the_user_that_is_named_in_any_form() {
+    on_named_host(|host, user| {
+        let seen = whoami(host, &as_user(user, &json!({})));
+        let (domain, name) = seen.split_once('\\').expect("whoami says DOMAIN\\user");
+        let mut forms = vec![format!(r"{domain}\{name}"), seen.to_uppercase()];
+        if is_local(user) {
+            assert_eq!(name, user.name.to_lowercase());
+            forms.push(format!(r".\{name}"));
+        }
+        for form in forms {
+            let options = as_user(&Logon { name: form.clone(), ..user.clone() }, &json!({}));
+            assert_eq!(whoami(host, &options), seen, "{form}");
+        }
+        assert_ne!(whoami(host, &json!({})), seen, "without process_username it is the connecting user");
+    });
+}
+
+#[test]
+#[ignore = "needs a Windows host, which PSEXEC_TEST_HOST names"]
+fn a_process_runs_as_the_user_of_a_realm() {
+    on_named_host(|host, user| {
+        let principal = host.run(&as_user(user, &program("whoami.exe", "/upn")));
+        let principal = principal.text("stdout").trim().to_owned();
+        if !principal.contains('@') {
+            return not_run(
+                "PSEXEC_TEST_ALT_USERNAME is no account of a domain, so it has no name user@realm",
+            );
+        }
+        let of_realm = Logon { name: principal, ..user.clone() };
+        assert_eq!(whoami(host, &as_user(&of_realm, &json!({}))), whoami(host, &as_user(user, &json!({}))));
+    });
+}
+
+#[test]
+#[ignore = "needs a Windows host, which PSEXEC_TEST_HOST names"]
+fn a_wrong_password_of_the_process_is_told() {
+    on_named_host(|host, user| {
+        let wrong = Logon { password: "wrong".into(), ..user.clone() };
+        let outcome = host.run(&as_user(&wrong, &program("whoami.exe", "")));
+        let message = outcome.assert_failed();
+        assert!(message.contains(&format!("Error logging in as {}. ", user.name)), "{message}");
+        assert!(message.contains("[Err=0x52E, 1326]"), "{message}");
+    });
+}
+
+#[test]
+#[ignore = "needs a Windows host, which PSEXEC_TEST_HOST names"]
+fn system_is_the_local_system_in_any_case() {
+    on_named_host(|host, _| {
+        for name in ["System", "SYSTEM", "system"] {
+            let mut options = program("whoami.exe", "/user");
+            options["process_username"] = json!(name);
+            let outcome = host.run(&options);
+            outcome.assert_ran(0);
+            assert_says(outcome.text("stdout"), "S-1-5-18", r"nt authority\system");
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs a Windows host, which PSEXEC_TEST_HOST names"]
+fn an_elevated_process_has_high_integrity_and_a_limited_one_medium() {
+    on_named_host(|host, user| {
+        for (level, sid, name) in [("elevated", "S-1-16-12288", "High"), ("limited", "S-1-16-8192", "Medium")]
+        {
+            let mut options = as_user(user, &program("whoami.exe", "/groups"));
+            options["integrity_level"] = json!(level);
+            let outcome = host.run(&options);
+            outcome.assert_ran(0);
+            assert_says(outcome.text("stdout"), sid, &format!(r"Mandatory Label\{name} Mandatory Level"));
+        }
+    });
+}
+
+/// Every administrator has this privilege unless the host's policy says otherwise, and nobody else.
+#[test]
+#[ignore = "needs a Windows host, which PSEXEC_TEST_HOST names"]
+fn an_elevated_process_has_an_administrators_privileges_and_a_limited_one_has_not() {
+    on_named_host(|host, user| {
+        if host.is_wine() {
+            return not_run("Wine has no privileges");
+        }
+        for (level, wanted) in [("elevated", true), ("limited", false)] {
+            let mut options = as_user(user, &program("whoami.exe", "/priv"));
+            options["integrity_level"] = json!(level);
+            let outcome = host.run(&options);
+            outcome.assert_ran(0);
+            let privileges = outcome.text("stdout");
+            assert_eq!(privileges.contains("SeTakeOwnershipPrivilege"), wanted, "{level}: {privileges}");
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs a Windows host, which PSEXEC_TEST_HOST names"]
+fn a_limited_process_cannot_write_where_only_administrators_may() {
+    const FILE: &str = r"C:\Windows\native-windows-limited.txt";
+
+    on_named_host(|host, user| {
+        if host.is_wine() {
+            return not_run("Wine does not enforce rights");
+        }
+        for (level, written) in [("limited", false), ("elevated", true)] {
+            let options = as_user(user, &json!({ "integrity_level": level }));
+            let outcome = host.probe(&format!("touch {FILE} 0"), &options);
+            assert_eq!(outcome.result.get("rc") == Some(&json!(0)), written, "{level}: {:?}", outcome.result);
+        }
+        command(host, &format!("del {FILE}"));
+    });
+}
+
+#[test]
+#[ignore = "needs a Windows host, which PSEXEC_TEST_HOST names"]
+fn the_profile_is_loaded_if_it_is_wanted_and_unloaded_afterwards() {
+    on_named_host(|host, user| {
+        let Some(sid) = sid(host, user) else {
+            return not_run("whoami tells no SID here");
+        };
+        if loaded(host, &sid) {
+            return not_run(
+                "PSEXEC_TEST_ALT_USERNAME is logged on at the host, so his profile is loaded anyway",
+            );
+        }
+        for wanted in [true, false] {
+            let mut options = as_user(user, &program("reg.exe", "query HKU"));
+            options["load_profile"] = json!(wanted);
+            let outcome = host.run(&options);
+            outcome.assert_ran(0);
+            assert_eq!(names_hive(outcome.text("stdout"), &sid), wanted, "{:?}", outcome.result);
+            assert_unloads(host, &sid);
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs a Windows host, which PSEXEC_TEST_HOST names"]
+fn the_environment_is_that_of_the_user() {
+    on_named_host(|host, user| {
+        let variable = |name: &str, options: &Value| {
+            let outcome = host.probe(&format!("env {name}"), options);
+            outcome.assert_ran(0);
+            outcome.text("stdout").trim_end().to_lowercase()
+        };
+        let of_user = as_user(user, &json!({}));
+        let seen = whoami(host, &of_user);
+        let (_, name) = seen.split_once('\\').expect("whoami says DOMAIN\\user");
+        assert_eq!(variable("USERNAME", &of_user), name);
+
+        let Some(sid) = sid(host, user) else {
+            return not_run("but for the name of the user: whoami tells no SID here");
+        };
+        let profile = profile_folder(host, &sid);
+        assert_eq!(variable("USERPROFILE", &of_user), profile);
+        assert_eq!(variable("APPDATA", &of_user), format!(r"{profile}\appdata\roaming"));
+    });
+}
+
+/// The connecting user has a right to no desktop where nobody is logged on; the local system has.
+#[test]
+#[ignore = "needs a Windows host, which PSEXEC_TEST_HOST names"]
+fn an_interactive_process_is_in_the_session_of_the_console() {
+    on_named_host(|host, _| {
+        let session = interactive_session(host, 0);
+        assert_ne!(session, 0, "services are in session 0, the console is not");
+    });
+}
+
+#[test]
+#[ignore = "needs a Windows host, which PSEXEC_TEST_HOST names"]
+fn an_interactive_process_is_in_the_session_that_is_named() {
+    on_named_host(|host, _| {
+        if host.is_wine() {
+            return not_run("Wine has one session, and no program that lists it");
+        }
+        let sessions = desktop_sessions(host);
+        if sessions.is_empty() {
+            return not_run("the host lists no sessions: it has no query.exe");
+        }
+        for session in sessions {
+            assert_eq!(interactive_session(host, session), session);
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs a Windows host, which PSEXEC_TEST_HOST names"]
+fn a_process_on_the_logon_screen_is_in_the_session_of_the_console() {
+    on_named_host(|host, _| {
+        let options = json!({ "process_username": "System", "show_ui_on_logon_screen": true });
+        let outcome = host.probe("session", &options);
+        outcome.assert_ran(0);
+        let session: u32 = outcome.text("stdout").trim_end().parse().expect("a number");
+        assert_ne!(session, 0, "services are in session 0, the console is not");
+    });
+}
+
+/// `process.rs` has the others, which need no privilege.
+#[test]
+#[ignore = "needs a Windows host, which PSEXEC_TEST_HOST names"]
+fn the_priority_may_be_realtime() {
+    on_named_host(|host, user| {
+        for options in [json!({}), as_user(user, &json!({})), json!({ "process_username": "System" })] {
+            let mut options = options;
+            options["priority"] = json!("realtime");
+            let outcome = host.probe("priority", &options);
+            outcome.assert_ran(0);
+            assert_eq!(outcome.text("stdout").trim_end(), "0x100", "{:?}", options["process_username"]);
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs a Windows host, which PSEXEC_TEST_HOST names"]
+fn system32_is_where_the_hosts_own_programs_are() {
+    on_named_host(|host, _| {
+        let architecture = |folder: &str| {
+            let cmd = format!(r"C:\Windows\{folder}\cmd.exe");
+            let outcome = host.run(&program(&cmd, "/c echo %PROCESSOR_ARCHITECTURE%"));
+            outcome.assert_ran(0);
+            outcome.text("stdout").trim_end().to_owned()
+        };
+        assert!(["AMD64", "ARM64"].contains(&architecture("System32").as_str()));
+        assert_eq!(architecture("SysWOW64"), "x86");
+    });
+}
+
+#[test]
+#[ignore = "needs a Windows host, which PSEXEC_TEST_HOST names"]
+fn a_process_of_another_user_has_its_streams_directory_and_exit_code() {
+    on_named_host(|host, user| {
+        let outcome = host.probe("cat", &as_user(user, &json!({ "stdin": "as another\n" })));
+        outcome.assert_ran(7);
+        assert_eq!(outcome.text("stdout"), "as another\n");
+        assert_eq!(outcome.text("stderr"), "read 11\n");
+
+        let outcome = host.probe("cwd", &as_user(user, &json!({})));
+        assert_eq!(outcome.text("stdout").trim_end().to_lowercase(), r"c:\windows\system32");
+
+        host.probe("tree 60000", &as_user(user, &json!({ "process_timeout": 2 }))).assert_ran(4_294_967_286);
+    });
+}
+
+#[test]
+#[ignore = "needs a Windows host, which PSEXEC_TEST_HOST names"]
+fn the_event_log_says_which_service_was_installed() {
+    /// Event 7045 of the service control manager, of the last minute.
+    const QUERY: &str = "qe System /f:xml \"/q:*[System[Provider[@Name='Service Control Manager'] and (EventID=7045) \
+                         and TimeCreated[timediff(@SystemTime) <= 60000]]]\"";
+
+    on_named_host(|host, _| {
+        if host.is_wine() {
+            return not_run("Wine has no event log");
+        }
+        let outcome = host.run(&program("wevtutil.exe", QUERY));
+        outcome.assert_ran(0);
+        // The run that asks is one itself.
+        assert!(outcome.text("stdout").contains("PAExec-"), "{:?}", outcome.result);
+    });
+}
+
+fn program(executable: &str, arguments: &str) -> Value {
+    json!({ "executable": executable, "arguments": arguments })
+}
+
+/// These options, and the user for the process.
+fn as_user(user: &Logon, options: &Value) -> Value {
+    let mut all = options.clone();
+    all["process_username"] = json!(user.name);
+    all["process_password"] = json!(user.password);
+    all
+}
+
+/// Whether it is written as an account of the host itself is.
+fn is_local(user: &Logon) -> bool {
+    !user.name.contains(['\\', '@'])
+}
+
+/// What `whoami` says to these options, in lower case.
+#[track_caller]
+fn whoami(host: &Host, options: &Value) -> String {
+    let mut options = options.clone();
+    options["executable"] = json!("whoami.exe");
+    let outcome = host.run(&options);
+    outcome.assert_ran(0);
+    outcome.text("stdout").trim_end().to_lowercase()
+}
+
+/// A command of `cmd.exe`, as the connecting user; its output.
+#[track_caller]
+fn command(host: &Host, command: &str) -> String {
+    let outcome = host.run(&program("cmd.exe", &format!("/c {command}")));
+    outcome.assert_ran(0);
+    outcome.text("stdout").to_owned()
+}
+
+/// The user's SID; none where whoami is a stand-in that knows of no SIDs.
+#[track_caller]
+fn sid(host: &Host, user: &Logon) -> Option<String> {
+    let mut options = as_user(user, &program("whoami.exe", "/user /fo csv /nh"));
+    options["load_profile"] = json!(false);
+    let outcome = host.run(&options);
+    outcome.assert_ran(0);
+    let last = outcome.text("stdout").trim_end().rsplit(',').next().unwrap_or_default().trim_matches('"');
+    last.starts_with("S-1-").then(|| last.to_owned())
+}
+
+/// Whether the user's part of the registry is there.
+#[track_caller]
+fn loaded(host: &Host, sid: &str) -> bool {
+    let outcome = host.run(&program("reg.exe", "query HKU"));
+    outcome.assert_ran(0);
+    names_hive(outcome.text("stdout"), sid)
+}
+
+fn names_hive(listing: &str, sid: &str) -> bool {
+    listing.lines().any(|line| line.trim_end() == format!(r"HKEY_USERS\{sid}"))
+}
+
+/// Windows may take a moment for what it has promised.
+#[track_caller]
+fn assert_unloads(host: &Host, sid: &str) {
+    let started = Instant::now();
+    while loaded(host, sid) {
+        assert!(started.elapsed() < Duration::from_secs(20), "the profile of {sid} is still loaded");
+        thread::sleep(Duration::from_millis(500));
+    }
+}
+
+/// Where the registry says that the user's profile is, in lower case.
+#[track_caller]
+fn profile_folder(host: &Host, sid: &str) -> String {
+    const LIST: &str = r"HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion\ProfileList";
+
+    let query = format!(r#"query "{LIST}\{sid}" /v ProfileImagePath"#);
+    let outcome = host.run(&program("reg.exe", &query));
+    outcome.assert_ran(0);
+    let path = outcome.text("stdout").lines().find_map(|line| line.split_once("REG_EXPAND_SZ"));
+    let (_, path) = path.expect("the profile has a folder");
+    path.trim().to_lowercase().replace("%systemdrive%", "c:")
+}
+
+/// Runs an interactive process as the local system; the number of the session that it found itself in.
+#[track_caller]
+fn interactive_session(host: &Host, wanted: u32) -> u32 {
+    const FILE: &str = r"C:\Windows\Temp\native-windows-session.txt";
+
+    let mut options = program("cmd.exe", &format!("/c {} session > {FILE} & exit 5", host.probe_path()));
+    options["process_username"] = json!("System");
+    options["interactive"] = json!(true);
+    options["interactive_session"] = json!(wanted);
+    let outcome = host.run(&options);
+    outcome.assert_ran(5);
+    for absent in ["stdout", "stderr", "pid"] {
+        assert!(!outcome.has(absent), "{absent} in {:?}", outcome.result);
+    }
+    let written = command(host, &format!("type {FILE} & del {FILE}"));
+    written.trim_end().parse().unwrap_or_else(|error| panic!("{error}: {written:?}"))
+}
+
+/// The number of the session that `query session` says is at the console, which has a desktop whether somebody is
+/// logged on or not. Empty where the host has no such program.
+#[track_caller]
+fn desktop_sessions(host: &Host) -> Vec<u32> {
+    let outcome = host.run(&program("cmd.exe", "/c query session"));
+    let stdout = outcome.result.get("stdout").and_then(Value::as_str).unwrap_or_default();
+    let number = |line: &str| line.split_whitespace().find_map(|word| word.parse().ok());
+    let lines = stdout.lines().filter(|line| line.trim_start_matches(['>', ' ']).starts_with("console"));
+    lines.filter_map(number).collect()
+}
+
+/// Stand-ins know the name alone; the SID is in the output of Windows of any language.
+#[track_caller]
+fn assert_says(text: &str, sid: &str, name: &str) {
+    let names = text.to_lowercase().contains(&name.to_lowercase());
+    assert!(names || text.contains(sid), "neither {sid} nor {name} in {text}");
+}
