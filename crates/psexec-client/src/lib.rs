@@ -161,8 +161,7 @@ pub struct Output {
 
 /// What the fuzz targets call.
 #[cfg(fuzzing)]
-#[expect(missing_docs, reason = "their names say it")]
 pub mod fuzzing {
-    pub use crate::auth::fuzzing::security_token;
+    pub use crate::auth::fuzzing::{credential_cache, security_token};
     pub use crate::smb::fuzzing::{frame, negotiate_response};
 }

@@ -24,13 +24,11 @@ use zeroize::Zeroizing;
 
 use caches::{Cache, Wanted};
 pub(super) use context::Context;
-#[cfg(fuzzing)]
-pub(super) use context::parse_reply_part;
 pub use error::KerberosError;
-#[cfg(fuzzing)]
-pub(super) use message::parse_reply;
 use realms::Realms;
 use ticket::Ticket;
+#[cfg(fuzzing)]
+pub(super) use {caches::use_cache, context::accept_fields, message::parse_reply};
 
 /// Whose ticket, and where it comes from.
 pub(super) enum Identity {

@@ -206,7 +206,12 @@ pub(crate) mod fuzzing {
             let _ = authenticator.next(bytes);
             let _ = authenticator.finish(bytes);
         }
-        kerberos::parse_reply_part(bytes);
+        kerberos::accept_fields(bytes);
         kerberos::parse_reply(bytes);
+    }
+
+    /// A Kerberos credential cache, as a file or a daemon has it.
+    pub fn credential_cache(bytes: &[u8]) {
+        kerberos::use_cache(bytes);
     }
 }

@@ -13,7 +13,7 @@ pub(crate) use session::{Connection, Session, expect};
 
 /// Bytes of a stranger through everything that takes them apart.
 #[cfg(fuzzing)]
-pub mod fuzzing {
+pub(crate) mod fuzzing {
     /// A frame, before and after a session is protected.
     pub fn frame(bytes: &[u8]) {
         super::channel::accept_any(bytes, None);

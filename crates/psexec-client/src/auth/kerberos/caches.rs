@@ -119,6 +119,19 @@ impl Cache {
     }
 }
 
+/// A cache of anybody's making, and the first token to the service with each ticket that it gives.
+#[cfg(fuzzing)]
+pub(in crate::auth) fn use_cache(bytes: &[u8]) {
+    let Ok(content) = CCache::decode(bytes) else { return };
+    let services: Vec<_> = content.entries.iter().map(|entry| entry.server.clone()).collect();
+    let cache = Cache { name: CacheName::File(PathBuf::new()), content };
+    let tickets = services.iter().filter_map(|service| cache.service_ticket(service));
+    for ticket in tickets.chain(cache.granting_ticket()) {
+        let _ = ticket.granting_realm();
+        let _ = super::context::Context::start(&ticket);
+    }
+}
+
 /// The principal that the user named.
 pub(super) struct Wanted {
     name: String,
