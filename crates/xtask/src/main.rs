@@ -6,16 +6,18 @@ mod bench;
 mod build;
 mod collection;
 mod demo;
+mod fuzz;
 mod host;
 mod interop;
 mod lab;
+mod miri;
 mod packages;
 mod step;
 mod test;
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 const USAGE: &str = "\
 cargo xtask COMMAND
@@ -24,6 +26,7 @@ cargo xtask COMMAND
   test               check and test everything
   test --interop     only the tests with programs of other projects on the other side
   test --host        only the end-to-end tests that can run against the Windows host that PSEXEC_TEST_HOST names
+  test --fuzz [S]    only the fuzz targets, each for S seconds
   build              plugins/modules/psexec and target/service/psexec-service.exe
   collection         target/collection/native-windows-<version>.tar.gz
   lab up [NAME]      start a Windows host on loopback, and leave it running
@@ -48,6 +51,8 @@ fn run(arguments: &[&str]) -> Result<()> {
         ["test"] => test::run(),
         ["test", "--interop"] => interop::run(),
         ["test", "--host"] => host::run(),
+        ["test", "--fuzz"] => fuzz::run(fuzz::SECONDS),
+        ["test", "--fuzz", seconds] => fuzz::run(seconds.parse().context("--fuzz takes whole seconds")?),
         ["build"] => build::run().map(drop),
         ["collection"] => collection::run().map(drop),
         ["bench", "measure", rest @ ..] => bench::measure(rest),

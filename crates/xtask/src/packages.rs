@@ -34,6 +34,12 @@ pub(crate) fn for_host() -> Result<()> {
     install(&[missing, windows_build::debian_packages_missing()].concat())
 }
 
+/// What the fuzz targets need: libFuzzer is written in C++.
+pub(crate) fn for_fuzzing() -> Result<()> {
+    let missing = if Path::new("/usr/bin/c++").exists() { Vec::new() } else { vec!["g++"] };
+    install(&missing)
+}
+
 /// What a lab of this form needs.
 pub(crate) fn for_lab(form: Form) -> Result<()> {
     install(&missing_for_lab(form))

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use end_to_end::host::{self, Named};
 use end_to_end::lab::Form;
 
-use crate::{ansible, build, interop, lab, packages, step};
+use crate::{ansible, build, fuzz, interop, lab, miri, packages, step};
 
 pub(crate) fn run() -> Result<()> {
     Named::from_environment()?; // what is missing there should not be found at the end
@@ -38,6 +38,8 @@ pub(crate) fn run() -> Result<()> {
     let mut units = build::cargo();
     units.args(["test", "--workspace", "--exclude", "end-to-end", "--no-fail-fast"]);
     report.tests("unit and property tests", &mut units)?;
+    miri::check(&mut report)?;
+    fuzz::check(&mut report, fuzz::SECONDS)?;
     lab::prepare(Form::Plain)?;
     let mut end_to_end = build::cargo();
     end_to_end.args(["test", "--package", "end-to-end", "--no-fail-fast"]);
