@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod ansible;
+pub mod callgrind;
 pub mod folders;
 pub mod host;
 pub mod interop;

@@ -101,11 +101,16 @@ impl Task {
 
     /// The module's command line, with `timeout` around it, which passes signals on.
     pub fn command(&self) -> Result<Command> {
+        self.command_under(&[])
+    }
+
+    /// Like [`Self::command`], with the module as the last argument of another program, such as a debugger.
+    pub fn command_under(&self, program: &[String]) -> Result<Command> {
         let module = folders::module();
         ensure!(module.exists(), "{} is missing: run `cargo xtask build`", module.display());
         let mut command = Command::new("timeout");
         command.arg("--kill-after=10").arg(PATIENCE.as_secs().to_string());
-        command.arg(module).arg(&self.arguments);
+        command.args(program).arg(module).arg(&self.arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Ok(command)
     }

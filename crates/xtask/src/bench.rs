@@ -8,6 +8,7 @@ mod soak;
 mod table;
 mod usage;
 
+use std::io::{Write, stdout};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,9 +18,10 @@ use end_to_end::folders;
 use end_to_end::lab::{Form, Lab, LabOptions};
 use end_to_end::proxy::{Behaviour, Proxy, Statistics};
 
-use crate::{ansible, build, interop, lab};
+use crate::{ansible, build, interop, lab, packages};
 use contender::{Contender, Work};
 use table::{Figure, Goal, Table};
+use usage::Usage;
 pub(crate) use usage::measure;
 
 pub(crate) const USAGE: &str = "\
@@ -28,12 +30,14 @@ pub(crate) const USAGE: &str = "\
       --size MB          the size of the large output and input, 10
       --runs N           how often each figure is taken; the median counts, 7
       --large-upstream   have upstream write ten times the size, too, which takes it an hour
+      --build            also build everything from nothing, which takes minutes
       --soak N           instead: N runs of this module, and what they leave
 ";
 
 /// Measured side by side, or one after the other for as long as the soak lasts.
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     let options = Options::parse(arguments)?;
+    packages::for_bench()?;
     build::run()?;
     let parts = lab::prepare(Form::Interop)?;
     let lab_options = LabOptions { name: "bench".into(), form: Form::Interop, ..LabOptions::default() };
@@ -43,12 +47,13 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     ansible::programs(Version::Newest)?;
     interop::install_environment()?;
     interop::install_upstream()?;
+    let started = Instant::now();
     let bench = Bench { lab: Lab::start_with(&parts, &lab_options)?, options };
     let load = caption::load();
     let table = bench.figures()?;
     println!("\nmedians of {} runs each, in turns where both are measured", bench.options.runs);
     println!("{}\n{}", caption::contenders()?, caption::host()?);
-    println!("load: {load} before, {} after", caption::load());
+    println!("load: {load} before, {} after {} s", caption::load(), started.elapsed().as_secs());
     table.print();
     Ok(())
 }
@@ -59,6 +64,7 @@ struct Options {
     size: usize,
     runs: usize,
     large_upstream: bool,
+    build: bool,
     soak: Option<u32>,
 }
 
@@ -69,6 +75,7 @@ impl Options {
             size: 10_000_000,
             runs: 7,
             large_upstream: false,
+            build: false,
             soak: None,
         };
         let mut rest = arguments.iter();
@@ -82,6 +89,7 @@ impl Options {
                 "--size" => options.size = number()?.max(1) as usize * 1_000_000,
                 "--runs" => options.runs = number()?.max(1) as usize,
                 "--large-upstream" => options.large_upstream = true,
+                "--build" => options.build = true,
                 "--soak" => options.soak = Some(number()?),
                 _ => bail!("unknown option: {name}\n\n{USAGE}"),
             }
@@ -98,101 +106,99 @@ struct Bench {
 impl Bench {
     fn figures(&self) -> Result<Table> {
         let mut table = Table::default();
-        self.of_a_short_run(&mut table)?;
-        self.of_resources(&mut table)?;
-        self.of_much_data(&mut table)?;
+        self.of_a_long_way(&mut table)?;
+        self.of_an_echo(&mut table)?;
         self.of_a_crowd(&mut table)?;
-        table.add(Figure::ours("module", "KB", caption::size_of(&folders::module())?, Goal::AtMost(4000.0)));
-        let service = folders::repository().join("target/service/psexec-service.exe");
-        table.add(Figure::ours("service", "KB", caption::size_of(&service)?, Goal::None));
+        self.of_much_output(&mut table)?;
+        self.of_much_input(&mut table)?;
+        self.of_the_build(&mut table)?;
         Ok(table)
     }
 
-    fn of_a_short_run(&self, table: &mut Table) -> Result<()> {
-        let delay = self.options.round_trip / 2;
-        let [far_upstream, far_ours] = self.in_turns(|contender| self.through_proxy(contender, delay))?;
-        let waits = |runs: &[Proxied]| median(runs.iter().map(|run| f64::from(run.statistics.waits)));
-        table.add(Figure::both(
-            "waits for the server per run",
-            "",
-            waits(&far_upstream),
-            waits(&far_ours),
-            Goal::AtMost(18.0),
-        ));
-        let wall = |runs: &[Proxied]| median(runs.iter().map(|run| seconds(run.wall)));
+    fn of_a_long_way(&self, table: &mut Table) -> Result<()> {
         let name = format!("wall at {} ms round trip", self.options.round_trip.as_millis());
-        table.add(Figure::both(&name, "s", wall(&far_upstream), wall(&far_ours), Goal::Ratio(0.4)));
-
-        let near = |contender: Contender| contender.run(&Work::echo(), self.lab.port()).map(seconds);
-        let [near_upstream, near_ours] = self.in_turns(near)?;
-        let [upstream, ours] = [median(near_upstream), median(near_ours)];
-        table.add(Figure::both("wall on loopback", "s", upstream, ours, Goal::Ratio(0.55)));
-
-        let uploaded = |runs: &[Proxied]| {
-            median(runs.iter().map(|run| run.statistics.from_client.bytes as f64 / 1000.0))
+        let delay = self.options.round_trip / 2;
+        let [upstream, ours] = self.in_turns(&name, |contender| self.through_proxy(contender, delay))?;
+        let add = |table: &mut Table, name: &str, unit, figure: fn(&Proxied) -> f64, goal| {
+            let both = [&upstream, &ours].map(|runs| median(runs.iter().map(figure)));
+            table.add(Figure::both(name, unit, both, goal));
         };
-        let [upstream, ours] = [uploaded(&far_upstream), uploaded(&far_ours)];
-        table.add(Figure::both("bytes sent per run", "KB", upstream, ours, Goal::AtMost(160.0)));
+        let waits = |run: &Proxied| f64::from(run.statistics.waits);
+        add(table, "waits for the server per run", "", waits, Goal::AtMost(18.0));
+        add(table, &name, "s", |run| seconds(run.wall), Goal::Ratio(0.4));
+        let sent = |run: &Proxied| run.statistics.from_client.bytes as f64 / 1000.0;
+        add(table, "bytes sent per run", "KB", sent, Goal::AtMost(160.0));
+        Ok(())
+    }
+
+    fn of_an_echo(&self, table: &mut Table) -> Result<()> {
+        let (echo, port) = (Work::echo(), self.lab.port());
+        let name = "wall on loopback";
+        let [upstream, ours] = self.in_turns(name, |contender| contender.usage(&echo, port))?;
+        let both = [upstream.as_slice(), ours.as_slice()];
+        table.add(Figure::both(name, "s", both.map(wall), Goal::Ratio(0.55)));
+        table.add(Figure::both("CPU", "s", both.map(cpu), Goal::Ratio(0.05)));
+        table.add(Figure::both("peak memory", "MB", both.map(peak_memory), Goal::AtMost(10.0)));
+        let instructions = contender::instructions(&echo, port)? / 1e6;
+        table.add(Figure::ours("instructions (callgrind)", "M", instructions, Goal::None));
 
         // Without the delay, which would be a part of the proxy's own first moment.
+        let name = "start to the first packet";
         let first = |contender| self.through_proxy(contender, Duration::ZERO)?.to_first_packet();
-        let [upstream, ours] = self.in_turns(first)?.map(median);
-        table.add(Figure::both("start to the first packet", "ms", upstream, ours, Goal::Ratio(0.05)));
+        table.add(Figure::both(name, "ms", self.in_turns(name, first)?.map(median), Goal::Ratio(0.05)));
         Ok(())
     }
 
-    fn of_resources(&self, table: &mut Table) -> Result<()> {
-        let used = |work: Work| {
-            self.in_turns(move |contender| contender.usage(&work, self.lab.port()))
-                .map(|both| both.map(|runs| (runs.iter().map(|run| seconds(run.cpu)).collect(), runs)))
-        };
-        let [upstream, ours]: [(Vec<f64>, Vec<usage::Usage>); 2] = used(Work::echo())?;
-        table.add(Figure::both("CPU", "s", median(upstream.0), median(ours.0), Goal::Ratio(0.05)));
-        let memory = |runs: &[usage::Usage]| median(runs.iter().map(|run| run.peak_memory as f64 / 1e6));
-        let (upstream, ours) = (memory(&upstream.1), memory(&ours.1));
-        table.add(Figure::both("peak memory", "MB", upstream, ours, Goal::AtMost(10.0)));
-        if let Some(instructions) = contender::instructions(&Work::echo(), self.lab.port())? {
-            table.add(Figure::ours("instructions (callgrind)", "M", instructions / 1e6, Goal::None));
-        }
-        let size = self.options.size;
-        let [upstream, ours]: [(Vec<f64>, Vec<usage::Usage>); 2] = used(Work::output(size))?;
-        let name = format!("peak memory, {} MB of output", size / 1_000_000);
-        let goal = if size == 10_000_000 { Goal::AtMost(40.0) } else { Goal::None };
-        table.add(Figure::both(&name, "MB", memory(&upstream.1), memory(&ours.1), goal));
-        Ok(())
-    }
-
-    fn of_much_data(&self, table: &mut Table) -> Result<()> {
-        let size = self.options.size;
+    fn of_much_output(&self, table: &mut Table) -> Result<()> {
+        let (size, port) = (self.options.size, self.lab.port());
         let megabytes = size / 1_000_000;
-        let port = self.lab.port();
-        let run = |contender: Contender, work: &Work| contender.run(work, port).map(seconds);
 
         let output = Work::output(size);
-        let [upstream, ours] = self.in_turns(|contender| run(contender, &output))?.map(median);
         let name = format!("{megabytes} MB of stdout");
-        table.add(Figure::both(&name, "s", upstream, ours, Goal::Ratio(0.05)));
+        let [upstream, ours] = self.in_turns(&name, |contender| contender.usage(&output, port))?;
+        let both = [upstream.as_slice(), ours.as_slice()];
+        table.add(Figure::both(&name, "s", both.map(wall), Goal::Ratio(0.05)));
+        let goal = if size == 10_000_000 { Goal::AtMost(40.0) } else { Goal::None };
+        let name = format!("peak memory, {name}");
+        table.add(Figure::both(&name, "MB", both.map(peak_memory), goal));
 
         let large = Work::output(10 * size);
         let name = format!("{} MB of stdout", 10 * megabytes);
-        let ours_large = median(self.repeatedly(|| run(Contender::Ours, &large))?);
-        let goal = Goal::AtMost(10.0 * ours);
+        let runs = self.repeatedly(&name, || Contender::Ours.usage(&large, port))?;
+        let goal = Goal::AtMost(10.0 * wall(&ours));
         table.add(match self.options.large_upstream {
-            true => Figure::both(&name, "s", run(Contender::Upstream, &large)?, ours_large, goal),
-            false => Figure::ours(&name, "s", ours_large, goal),
+            true => {
+                let upstream = seconds(Contender::Upstream.run(&large, port)?);
+                Figure::both(&name, "s", [upstream, wall(&runs)], goal)
+            }
+            false => Figure::ours(&name, "s", wall(&runs), goal),
         });
+        let name = format!("peak memory, {name}");
+        table.add(Figure::ours(&name, "MB", peak_memory(&runs), Goal::None));
+        Ok(())
+    }
+
+    /// The last one with the host: what upstream does not end stays there.
+    fn of_much_input(&self, table: &mut Table) -> Result<()> {
+        const PATIENCE: Duration = Duration::from_secs(60);
+
+        let (size, port) = (self.options.size, self.lab.port());
+        let megabytes = size / 1_000_000;
+        let run = |contender: Contender, work: &Work| contender.run(work, port).map(seconds);
 
         let (less, input) = (Work::input(size / 10), Work::input(size));
-        let [upstream, tenth] = self.in_turns(|contender| run(contender, &less))?.map(median);
         let name = format!("{} MB of stdin", megabytes as f64 / 10.0);
-        table.add(Figure::both(&name, "s", upstream, tenth, Goal::None));
-        let ours = median(self.repeatedly(|| run(Contender::Ours, &input))?);
-        let (name, goal) = (format!("{megabytes} MB of stdin"), Goal::AtMost(10.0 * tenth));
-        // Upstream sends it as one write, which the server's limit may forbid.
-        let figure = match run(Contender::Upstream, &input) {
+        let both = self.in_turns(&name, |contender| run(contender, &less))?.map(median);
+        let [_, tenth] = both;
+        table.add(Figure::both(&name, "s", both, Goal::None));
+        let name = format!("{megabytes} MB of stdin");
+        let ours = median(self.repeatedly(&name, || run(Contender::Ours, &input))?);
+        let goal = Goal::AtMost(10.0 * tenth);
+        // Upstream sends it as one write. Where that is larger than the server allows, it fails, and waits for ever.
+        let figure = match Contender::Upstream.run_within(PATIENCE, &input, port) {
             Ok(_) => {
-                let upstream = median(self.repeatedly(|| run(Contender::Upstream, &input))?);
-                Figure::both(&name, "s", upstream, ours, goal)
+                let upstream = median(self.repeatedly(&name, || run(Contender::Upstream, &input))?);
+                Figure::both(&name, "s", [upstream, ours], goal)
             }
             Err(error) => {
                 let reason = format!("{error:#}");
@@ -223,17 +229,30 @@ impl Bench {
             })?;
             Ok(seconds(started.elapsed()))
         };
-        let [upstream, ours] = self.in_turns(crowd)?.map(median);
         let name = format!("{RUNS} runs, {AT_ONCE} at once");
-        table.add(Figure::both(&name, "s", upstream, ours, Goal::Ratio(0.6)));
+        table.add(Figure::both(&name, "s", self.in_turns(&name, crowd)?.map(median), Goal::Ratio(0.6)));
         Ok(())
     }
 
-    /// Takes a figure of upstream and of ours, in turns; each has gone once before it counts.
-    fn in_turns<T>(&self, take: impl Fn(Contender) -> Result<T>) -> Result<[Vec<T>; 2]> {
+    /// What is built, and how long that takes from nothing, once.
+    fn of_the_build(&self, table: &mut Table) -> Result<()> {
+        table.add(Figure::ours("module", "KB", caption::size_of(&folders::module())?, Goal::AtMost(4000.0)));
+        let service = folders::repository().join("target/service/psexec-service.exe");
+        table.add(Figure::ours("service", "KB", caption::size_of(&service)?, Goal::None));
+        if self.options.build {
+            let name = "cargo xtask build from nothing";
+            table.add(Figure::ours(name, "s", seconds(build::from_nothing()?), Goal::AtMost(240.0)));
+        }
+        Ok(())
+    }
+
+    /// Measures upstream and ours, in turns; each has gone once before it counts.
+    fn in_turns<T>(&self, name: &str, measure: impl Fn(Contender) -> Result<T>) -> Result<[Vec<T>; 2]> {
+        let progress = Progress::begin(name);
         let (mut upstream, mut ours) = (Vec::new(), Vec::new());
         for round in 0..=self.options.runs {
-            let pair = (take(Contender::Upstream)?, take(Contender::Ours)?);
+            let pair = (measure(Contender::Upstream)?, measure(Contender::Ours)?);
+            progress.show(round);
             if round > 0 {
                 upstream.push(pair.0);
                 ours.push(pair.1);
@@ -242,9 +261,10 @@ impl Bench {
         Ok([upstream, ours])
     }
 
-    /// Takes a figure of one side alone.
-    fn repeatedly(&self, take: impl Fn() -> Result<f64>) -> Result<Vec<f64>> {
-        (0..self.options.runs).map(|_| take()).collect()
+    /// Measures one side alone.
+    fn repeatedly<T>(&self, name: &str, measure: impl Fn() -> Result<T>) -> Result<Vec<T>> {
+        let progress = Progress::begin(name);
+        (1..=self.options.runs).map(|round| measure().inspect(|_| progress.show(round))).collect()
     }
 
     fn through_proxy(&self, contender: Contender, delay: Duration) -> Result<Proxied> {
@@ -269,6 +289,43 @@ impl Proxied {
         let first = self.statistics.first_frame_at.context("nothing was sent")?;
         Ok(seconds(first.duration_since(self.started)) * 1000.0)
     }
+}
+
+/// One line: what is measured, and the number of each round that is over.
+struct Progress;
+
+impl Progress {
+    fn begin(name: &str) -> Self {
+        print!("… {name}:");
+        Self
+    }
+
+    fn show(&self, round: usize) {
+        print!(" {round}");
+        // Who cannot be shown anything misses nothing.
+        let _ = stdout().flush();
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        println!();
+    }
+}
+
+/// Seconds.
+fn wall(runs: &[Usage]) -> f64 {
+    median(runs.iter().map(|run| seconds(run.wall)))
+}
+
+/// Seconds.
+fn cpu(runs: &[Usage]) -> f64 {
+    median(runs.iter().map(|run| seconds(run.cpu)))
+}
+
+/// Megabytes.
+fn peak_memory(runs: &[Usage]) -> f64 {
+    median(runs.iter().map(|run| run.peak_memory as f64 / 1e6))
 }
 
 fn median(figures: impl IntoIterator<Item = f64>) -> f64 {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use end_to_end::folders;
@@ -25,6 +26,20 @@ pub(crate) fn run() -> Result<PathBuf> {
     println!("  {} ({})", module.display(), size(&module)?);
     println!("  {} ({})", service.display(), size(&service)?);
     Ok(module)
+}
+
+/// How long this command takes where nothing is built; what it needs has been downloaded already.
+pub(crate) fn from_nothing() -> Result<Duration> {
+    let folder = folders::target().join("from-nothing");
+    // Left by one that was cut off.
+    let _ = fs::remove_dir_all(&folder);
+    let mut build = cargo();
+    build.args(["xtask", "build"]).env("CARGO_TARGET_DIR", &folder);
+    let started = Instant::now();
+    step::run("build everything from nothing", &mut build)?;
+    let duration = started.elapsed();
+    fs::remove_dir_all(&folder)?;
+    Ok(duration)
 }
 
 /// Cargo, as it was called itself.

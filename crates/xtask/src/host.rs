@@ -14,9 +14,10 @@ use crate::{build, packages, step};
 const FOR_ANY_HOST: [&str; 4] = ["connection", "process", "many", "accounts"];
 
 /// Those that no other host than the lab can.
-const FOR_THE_LAB: [(&str, &str); 8] = [
+const FOR_THE_LAB: [(&str, &str); 9] = [
     ("ansible", "tests Ansible, and its playbooks put the password on command lines"),
     ("cleanup", "breaks connections by the hundred, and changes the host's disk"),
+    ("cost", "has bounds that were found with the lab"),
     ("dialects", "changes the settings of the SMB server"),
     ("hostile", "alters what the host says"),
     ("interop", "installs programs of other projects on the host"),

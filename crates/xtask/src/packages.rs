@@ -4,8 +4,8 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, bail};
-use end_to_end::kdc;
 use end_to_end::lab::Form;
+use end_to_end::{callgrind, kdc};
 
 use crate::step;
 
@@ -16,8 +16,14 @@ pub(crate) fn for_demo() -> Result<()> {
 
 /// What the tests need, in one go.
 pub(crate) fn for_tests() -> Result<()> {
-    let kerberos = kdc::debian_packages_missing();
-    install(&[missing_for_lab(Form::Plain), missing_for_ansible(), kerberos].concat())
+    let others = [kdc::debian_packages_missing(), callgrind::debian_packages_missing()].concat();
+    install(&[missing_for_lab(Form::Plain), missing_for_ansible(), others].concat())
+}
+
+/// What the measurements need, in one go.
+pub(crate) fn for_bench() -> Result<()> {
+    let callgrind = callgrind::debian_packages_missing();
+    install(&[missing_for_lab(Form::Interop), missing_for_ansible(), callgrind].concat())
 }
 
 /// What the tests with programs of other projects need, in one go.

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, bail};
+use end_to_end::callgrind::COUNTED;
 use end_to_end::host::{self, Named};
 use end_to_end::lab::Form;
 
@@ -46,6 +47,7 @@ pub(crate) fn run() -> Result<()> {
     for name in host::VARIABLES {
         end_to_end.env_remove(name); // these tests are the lab's
     }
+    end_to_end.args(["--", "--show-output"]); // what was counted, too
     report.tests("end-to-end tests", &mut end_to_end)?;
     interop::check(&mut report)?;
     crate::host::check_if_named(&mut report)?;
@@ -80,6 +82,8 @@ impl Report {
             &finished,
             format!("{} passed, {} failed, {} ignored", counts.passed, counts.failed, counts.ignored),
         );
+        let counted = finished.log.lines().filter(|line| line.starts_with(COUNTED));
+        self.lines.extend(counted.map(|line| format!("  {line}")));
         Ok(())
     }
 

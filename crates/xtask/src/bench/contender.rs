@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use end_to_end::ansible::Version;
 use end_to_end::lab::ADMINISTRATOR;
-use end_to_end::{folders, interop};
+use end_to_end::module::Task;
+use end_to_end::{callgrind, folders, interop};
 use serde_json::{Value, json};
 
 use super::usage::{self, Usage};
@@ -57,6 +58,15 @@ impl Work {
         let options = json!({ "executable": "powershell.exe", "arguments": "-", "stdin": stdin });
         Self { options, exit_code: 7, output_bytes: 0 }
     }
+
+    fn options_for(&self, port: u16) -> Value {
+        let mut options = self.options.clone();
+        options["hostname"] = json!("127.0.0.1");
+        options["port"] = json!(port);
+        options["connection_username"] = json!(ADMINISTRATOR.name);
+        options["connection_password"] = json!(ADMINISTRATOR.password);
+        options
+    }
 }
 
 const PROBE: &str = r"C:\lab\probe.exe";
@@ -73,6 +83,19 @@ impl Contender {
         Ok(wall)
     }
 
+    /// Like [`Self::run`], for work that may never end.
+    pub(super) fn run_within(self, patience: Duration, work: &Work, port: u16) -> Result<Duration> {
+        let task = self.task(work, port)?;
+        let mut timeout = Command::new("timeout");
+        timeout.arg("--kill-after=10").arg(patience.as_secs().to_string());
+        usage::append(&mut timeout, &self.command(&task)?);
+        let started = Instant::now();
+        let output = timeout.stdin(Stdio::null()).output().context("timeout does not start")?;
+        let wall = started.elapsed();
+        self.check(work, &output).with_context(|| format!("{self:?}, {}", output.status))?;
+        Ok(wall)
+    }
+
     /// Does the work over this port once; answers what it took.
     pub(super) fn usage(self, work: &Work, port: u16) -> Result<Usage> {
         let task = self.task(work, port)?;
@@ -82,11 +105,7 @@ impl Contender {
     }
 
     fn task(self, work: &Work, port: u16) -> Result<TaskFile> {
-        let mut options = work.options.clone();
-        options["hostname"] = json!("127.0.0.1");
-        options["port"] = json!(port);
-        options["connection_username"] = json!(ADMINISTRATOR.name);
-        options["connection_password"] = json!(ADMINISTRATOR.password);
+        let options = work.options_for(port);
         TaskFile::write(&match self {
             Self::Upstream => json!({ "ANSIBLE_MODULE_ARGS": options }),
             Self::Ours => options,
@@ -129,21 +148,11 @@ impl Contender {
 
 const UPSTREAM: &str = "ansible_collections/community/windows/plugins/modules/psexec.py";
 
-/// How many instructions our module spends on the work; `None` if valgrind is not installed.
-pub(super) fn instructions(work: &Work, port: u16) -> Result<Option<f64>> {
-    if !PathBuf::from("/usr/bin/valgrind").exists() {
-        println!("- instructions: not counted, valgrind is not installed");
-        return Ok(None);
-    }
-    let task = Contender::Ours.task(work, port)?;
-    let mut valgrind = Command::new("valgrind");
-    valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
-    valgrind.arg(folders::module()).arg(&task.0).stdin(Stdio::null());
-    let output = valgrind.output().context("valgrind does not start")?;
+/// How many instructions our module spends on the work.
+pub(super) fn instructions(work: &Work, port: u16) -> Result<f64> {
+    let (output, count) = callgrind::run(&Task::new(&work.options_for(port))?)?;
     Contender::Ours.check(work, &output)?;
-    let text = String::from_utf8_lossy(&output.stderr);
-    let count = text.lines().find_map(|line| line.split_once("Collected : ")).map(|(_, count)| count.trim());
-    Ok(Some(count.context("valgrind counts nothing")?.parse()?))
+    Ok(count as f64)
 }
 
 fn ansible_packages() -> Result<PathBuf> {

@@ -22,7 +22,8 @@ pub(super) struct Figure {
 }
 
 impl Figure {
-    pub(super) fn both(name: &str, unit: &'static str, upstream: f64, ours: f64, goal: Goal) -> Self {
+    /// A figure of upstream's and of ours.
+    pub(super) fn both(name: &str, unit: &'static str, [upstream, ours]: [f64; 2], goal: Goal) -> Self {
         Self { name: name.to_owned(), unit, upstream: Some(upstream), ours, goal }
     }
 
