@@ -6,7 +6,8 @@ use end_to_end::host::{Host, on_host};
 use end_to_end::server::{Recorder, SilentServer, refused_port};
 use serde_json::{Value, json};
 
-const AUTHENTICATION: &str = "Failed to authenticate over SMB: ";
+const AUTHENTICATION: &str =
+    "Received unexpected SMB response when opening the connection: Failed to authenticate over SMB: ";
 
 /// Fails unless the module says this and nothing was changed.
 #[track_caller]

@@ -137,7 +137,7 @@ impl<'a> Run<'a> {
     fn assert_told(&self, words: &[&str]) {
         let outcome = self.run();
         let message = outcome.assert_failed();
-        assert!(message.starts_with(AUTHENTICATION), "{message}");
+        assert!(message.contains(AUTHENTICATION), "{message}");
         for word in words {
             assert!(message.contains(word), "no {word:?} in: {message}");
         }

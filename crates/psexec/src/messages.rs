@@ -38,6 +38,12 @@ fn beginning(error: &Error, port: u16) -> String {
         (_, ErrorKind::EncryptionUnsupported { .. }) => "SMB encryption is required, but ".to_owned(),
         (Step::ReadServiceImage, _) => "Failed to read the service to upload: ".to_owned(),
         (Step::Resolve | Step::Connect, _) => format!("Failed to connect to '{}:{port}': ", error.host),
+        // Upstream has the first beginning for what the host answers, the second for what fails before; playbooks may
+        // look for either.
+        (Step::Authenticate, ErrorKind::Status { .. }) => {
+            "Received unexpected SMB response when opening the connection: Failed to authenticate over SMB: "
+                .to_owned()
+        }
         (Step::Authenticate, _) => "Failed to authenticate over SMB: ".to_owned(),
         (Step::OpenServiceManager, ErrorKind::ServiceManager { .. }) => {
             "Received an exception when dealing with SCMR on the Windows host: ".to_owned()
@@ -322,7 +328,12 @@ mod tests {
         let manager = |code| ErrorKind::ServiceManager { call: "X", code };
         let denied = NtStatus::ACCESS_DENIED;
         for (step, kind, beginning) in [
-            (Step::Authenticate, status(denied), "Failed to authenticate over SMB: "),
+            (
+                Step::Authenticate,
+                status(denied),
+                "Received unexpected SMB response when opening the connection: Failed to authenticate over SMB: ",
+            ),
+            (Step::Authenticate, ErrorKind::Cancelled, "Failed to authenticate over SMB: "),
             (
                 Step::ConnectIpc,
                 status(denied),
