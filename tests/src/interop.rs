@@ -2,12 +2,13 @@
 //! module, Impacket. `cargo xtask test --interop` gets them from PyPI; nothing of it is kept in the repository.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
 
+use crate::ansible::Version;
 use crate::folders;
 
 /// The virtual environment that they are installed in.
@@ -22,7 +23,7 @@ pub fn collections() -> PathBuf {
 
 /// PAExec.exe.
 pub fn paexec() -> Result<PathBuf> {
-    Ok(site_packages()?.join("pypsexec/paexec.exe"))
+    Ok(site_packages(&environment())?.join("pypsexec/paexec.exe"))
 }
 
 /// Python of the virtual environment, in which pypsexec brings our service in place of PAExec.exe, and whoever connects
@@ -37,6 +38,19 @@ pub fn python(port: u16) -> Result<Command> {
     Ok(python)
 }
 
+/// Upstream's module, with pypsexec and PAExec.exe as they come; its one argument is the file of a task, or that comes
+/// on its standard input.
+pub fn upstream() -> Result<Command> {
+    const MODULE: &str = "ansible_collections/community/windows/plugins/modules/psexec.py";
+
+    let mut python = Command::new(environment().join("bin/python"));
+    // Ansible's part of it comes from an environment of its own.
+    python.env("PYTHONPATH", site_packages(&Version::Newest.environment())?);
+    python.env("PYTHONDONTWRITEBYTECODE", "1").env("LC_ALL", "C.UTF-8");
+    python.arg(collections().join(MODULE));
+    Ok(python)
+}
+
 /// A folder for PYTHONPATH: pypsexec with our service in place of PAExec.exe. Made anew, as the service may have been.
 pub fn pypsexec_with_our_service() -> Result<PathBuf> {
     static MAKING: Mutex<()> = Mutex::new(());
@@ -45,7 +59,7 @@ pub fn pypsexec_with_our_service() -> Result<PathBuf> {
     let service = folders::repository().join("target/service/psexec-service.exe");
     let package = folder().join("with-our-service/pypsexec");
     fs::create_dir_all(&package)?;
-    for entry in fs::read_dir(site_packages()?.join("pypsexec"))? {
+    for entry in fs::read_dir(site_packages(&environment())?.join("pypsexec"))? {
         let entry = entry?;
         if entry.path().extension().is_some_and(|kind| kind == "py") {
             fs::copy(entry.path(), package.join(entry.file_name()))?;
@@ -60,8 +74,8 @@ fn folder() -> PathBuf {
     folders::target().join("interop")
 }
 
-fn site_packages() -> Result<PathBuf> {
-    let library = environment().join("lib");
+fn site_packages(environment: &Path) -> Result<PathBuf> {
+    let library = environment.join("lib");
     ensure!(library.exists(), "{} is missing: run `cargo xtask test --interop`", library.display());
     let found = fs::read_dir(library)?.flatten().map(|entry| entry.path().join("site-packages"));
     found.into_iter().find(|folder| folder.exists()).context("the virtual environment has no site-packages")

@@ -6,6 +6,8 @@
 //!
 //! PAExec.exe in the place of our service is not here: xtask runs the tests of processes with it.
 
+mod alike;
+
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
