@@ -1,6 +1,5 @@
 //! Ansible, from PyPI, in virtual environments of the project's own.
 
-use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -8,25 +7,11 @@ use anyhow::Result;
 use end_to_end::ansible::Version;
 use end_to_end::folders;
 
-use crate::{collection, packages, step};
+use crate::{collection, python, step};
 
 /// Makes the virtual environment of this version if it is not there, and returns the folder of its programs.
 pub(crate) fn programs(version: Version) -> Result<PathBuf> {
-    let environment = version.environment();
-    let ready = environment.join("ready");
-    let wanted = format!("ansible-core=={}.*", version.number());
-    if fs::read_to_string(&ready).is_ok_and(|there| there == wanted) {
-        return Ok(environment.join("bin"));
-    }
-    packages::for_ansible()?;
-    let mut python = Command::new("python3");
-    python.args(["-m", "venv", "--clear"]).arg(&environment);
-    step::run(&format!("make a virtual environment for ansible-core {}", version.number()), &mut python)?;
-    let mut pip = Command::new(environment.join("bin/pip"));
-    pip.args(["install", "--disable-pip-version-check", &wanted]);
-    step::run(&format!("install ansible-core {}", version.number()), &mut pip)?;
-    fs::write(ready, wanted)?;
-    Ok(environment.join("bin"))
+    python::environment(&version.environment(), &[&format!("ansible-core=={}.*", version.number())])
 }
 
 /// Brings every version that the tests run with, and the collection, freshly built.

@@ -1,5 +1,7 @@
 //! `build`: the module as it ships.
 
+use std::env;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,22 +10,32 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use end_to_end::folders;
 
-use crate::{packages, step};
+use crate::{packages, python, step};
+
+/// The oldest C library that the module runs with: that of Enterprise Linux 7 and of every later distribution.
+const GLIBC: &str = "2.17";
+
+/// A C compiler that links for any version of the C library, and what has cargo use it; from PyPI.
+const LINKER: [&str; 2] = ["ziglang==0.17.1", "cargo-zigbuild==0.24.0"];
 
 /// Builds the module, the service inside it, and returns the module's place in the collection.
 pub(crate) fn run() -> Result<PathBuf> {
     packages::for_build()?;
-    let mut cargo = cargo();
-    cargo.args(["build", "--release", "--package", "psexec"]);
+    let programs = python::environment(&folders::target().join("linker"), &LINKER)?;
+    let target = format!("{}-unknown-linux-gnu", env::consts::ARCH);
+    let mut cargo = Command::new(programs.join("cargo-zigbuild"));
+    cargo.args(["zigbuild", "--release", "--package", "psexec"]);
+    cargo.args(["--target", &format!("{target}.{GLIBC}")]);
+    cargo.env("PATH", path_with(&programs)?);
     step::run("build the module and its Windows service", &mut cargo)?;
     let service = folders::repository().join("target/service/psexec-service.exe");
     ensure!(service.exists(), "the build has not left {}", service.display());
     let module = folders::module();
     let fresh = module.with_extension("new");
-    fs::copy(folders::target().join("release/psexec"), &fresh)
+    fs::copy(folders::target().join(target).join("release/psexec"), &fresh)
         .context("the module is not where it was built")?;
     fs::rename(&fresh, &module)?;
-    println!("  {} ({})", module.display(), size(&module)?);
+    println!("  {} ({}, for glibc {GLIBC} and later)", module.display(), size(&module)?);
     println!("  {} ({})", service.display(), size(&service)?);
     Ok(module)
 }
@@ -42,9 +54,15 @@ pub(crate) fn from_nothing() -> Result<Duration> {
     Ok(duration)
 }
 
+/// The search path with these programs before all others.
+fn path_with(programs: &Path) -> Result<OsString> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    Ok(env::join_paths([programs.to_owned()].into_iter().chain(env::split_paths(&path)))?)
+}
+
 /// Cargo, as it was called itself.
 pub(crate) fn cargo() -> Command {
-    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
 fn size(file: &Path) -> Result<String> {

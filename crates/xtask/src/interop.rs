@@ -9,7 +9,7 @@ use end_to_end::interop;
 use end_to_end::lab::Form;
 
 use crate::test::Report;
-use crate::{ansible, build, lab, packages, step};
+use crate::{ansible, build, lab, packages, python, step};
 
 const FROM_PYPI: [&str; 3] = ["pypsexec==0.3.0", "impacket==0.13.1", "pytest>=8"];
 
@@ -77,19 +77,7 @@ fn paexec_for_our_service(report: &mut Report) -> Result<()> {
 
 /// Installs pypsexec and others in a virtual environment.
 pub(crate) fn install_environment() -> Result<()> {
-    let environment = interop::environment();
-    let ready = environment.join("ready");
-    let wanted = FROM_PYPI.join(" ");
-    if fs::read_to_string(&ready).is_ok_and(|there| there == wanted) {
-        return Ok(());
-    }
-    let mut python = Command::new("python3");
-    python.args(["-m", "venv", "--clear"]).arg(&environment);
-    step::run("make a virtual environment for other projects", &mut python)?;
-    let mut pip = Command::new(environment.join("bin/pip"));
-    pip.args(["install", "--disable-pip-version-check"]).args(FROM_PYPI);
-    step::run(&format!("install {wanted}"), &mut pip)?;
-    fs::write(ready, wanted)?;
+    python::environment(&interop::environment(), &FROM_PYPI)?;
     Ok(())
 }
 

@@ -12,6 +12,7 @@ mod interop;
 mod lab;
 mod miri;
 mod packages;
+mod python;
 mod step;
 mod test;
 

@@ -11,25 +11,25 @@ use crate::step;
 
 /// What the demonstration needs, in one go.
 pub(crate) fn for_demo() -> Result<()> {
-    install(&[missing_for_lab(Form::Plain), missing_for_ansible()].concat())
+    install(&[missing_for_lab(Form::Plain), missing_for_python()].concat())
 }
 
 /// What the tests need, in one go.
 pub(crate) fn for_tests() -> Result<()> {
     let others = [kdc::debian_packages_missing(), callgrind::debian_packages_missing()].concat();
-    install(&[missing_for_lab(Form::Plain), missing_for_ansible(), others].concat())
+    install(&[missing_for_lab(Form::Plain), missing_for_python(), others].concat())
 }
 
 /// What the measurements need, in one go.
 pub(crate) fn for_bench() -> Result<()> {
     let callgrind = callgrind::debian_packages_missing();
-    install(&[missing_for_lab(Form::Interop), missing_for_ansible(), callgrind].concat())
+    install(&[missing_for_lab(Form::Interop), missing_for_python(), callgrind].concat())
 }
 
 /// What the tests with programs of other projects need, in one go.
 pub(crate) fn for_interop() -> Result<()> {
     let tshark = if Path::new("/usr/bin/tshark").exists() { Vec::new() } else { vec!["tshark"] };
-    install(&[missing_for_lab(Form::Interop), missing_for_ansible(), tshark].concat())
+    install(&[missing_for_lab(Form::Interop), missing_for_python(), tshark].concat())
 }
 
 /// What tests against a host that is no lab need.
@@ -53,19 +53,19 @@ pub(crate) fn for_lab(form: Form) -> Result<()> {
 
 /// What the module's build needs.
 pub(crate) fn for_build() -> Result<()> {
-    install(&windows_build::debian_packages_missing())
+    install(&[windows_build::debian_packages_missing(), missing_for_python()].concat())
 }
 
-/// What Ansible needs.
-pub(crate) fn for_ansible() -> Result<()> {
-    install(&missing_for_ansible())
+/// What virtual environments need.
+pub(crate) fn for_python() -> Result<()> {
+    install(&missing_for_python())
 }
 
 fn missing_for_lab(form: Form) -> Vec<&'static str> {
     [form.debian_packages_missing(), windows_build::debian_packages_missing()].concat()
 }
 
-fn missing_for_ansible() -> Vec<&'static str> {
+fn missing_for_python() -> Vec<&'static str> {
     let ensurepip = Command::new("python3").args(["-c", "import venv, ensurepip"]).output();
     let there = ensurepip.is_ok_and(|output| output.status.success());
     if there { Vec::new() } else { vec!["python3", "python3-venv"] }
