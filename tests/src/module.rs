@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, chown};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -97,6 +97,11 @@ impl Task {
         new.write(true).create(true).truncate(true).mode(0o600);
         new.open(&file)?.write_all(arguments.to_string().as_bytes())?;
         Ok(Self { arguments: file })
+    }
+
+    /// Lets another user of this machine read the file, and nobody else but root.
+    pub fn give_to(&self, user: u32) -> Result<()> {
+        Ok(chown(&self.arguments, Some(user), None)?)
     }
 
     /// The module's command line, with `timeout` around it, which passes signals on.

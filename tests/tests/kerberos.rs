@@ -45,6 +45,7 @@ struct Run<'a> {
     options: Value,
     configuration: String,
     cache: Option<String>,
+    user: Option<u32>,
     wrapper: Vec<String>,
 }
 
@@ -64,6 +65,7 @@ impl<'a> Run<'a> {
             options,
             configuration: configuration.display().to_string(),
             cache,
+            user: None,
             wrapper: Vec::new(),
         }
     }
@@ -97,6 +99,12 @@ impl<'a> Run<'a> {
         self.configuration(&path)
     }
 
+    /// Another user of this machine for the module.
+    fn by(mut self, user: u32) -> Self {
+        self.user = Some(user);
+        self.under(&["setpriv", &format!("--reuid={user}"), "--clear-groups"])
+    }
+
     /// A program that starts the module, with its arguments.
     fn under(mut self, wrapper: &[&str]) -> Self {
         self.wrapper = wrapper.iter().map(ToString::to_string).collect();
@@ -108,6 +116,9 @@ impl<'a> Run<'a> {
         let host = &self.member.host;
         let options = host.options(&host.probe_options("exit 0", &self.options));
         let task = Task::new(&options).expect("a task");
+        if let Some(user) = self.user {
+            task.give_to(user).expect("the file is root's");
+        }
         let module = task.command().expect("a command");
         let mut words = self.wrapper.iter().map(Into::into).collect::<Vec<_>>();
         words.push(module.get_program().to_owned());
@@ -460,7 +471,7 @@ fn a_truncated_cache_is_explained_or_serves() {
 fn a_cache_of_somebody_else_is_explained() {
     in_realm(|member| {
         let cache = cache_of(member, &administrator(), &[]);
-        let run = Run::new(member).cache(&cache).under(&["setpriv", "--reuid=65534", "--clear-groups"]);
+        let run = Run::new(member).cache(&cache).by(65534);
         run.assert_told(&["cannot be read", "owns"]);
     });
 }
