@@ -10,11 +10,13 @@
 //! | `PSEXEC_TEST_INTEROP` | if set, it is a lab that runs 32-bit programs and has stand-ins for accounts |
 
 mod named;
+mod profile;
 mod share;
 mod visit;
 
 use std::collections::BTreeSet;
 use std::env;
+use std::fs;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -25,6 +27,7 @@ use serde_json::{Value, json};
 use crate::lab::{ADMINISTRATOR, Form, Lab, LabOptions, Snapshot};
 use crate::module::{Outcome, Task};
 pub use named::{HOST, Logon, Named, VARIABLES};
+pub use profile::ProfilePlan;
 use share::Share;
 pub use visit::{PROBE, Visit};
 
@@ -235,6 +238,24 @@ impl Host {
             }
             thread::sleep(PAUSE);
         }
+    }
+
+    /// Takes away what tests that failed have left on a named host since: processes of the probe, and files that bear
+    /// this machine's name or the project's. Services remove themselves.
+    pub fn remove_leftovers(&self, before: &Snapshot) -> Result<()> {
+        let Kind::Named(named) = &self.kind else { return Ok(()) };
+        if !self.probes()?.is_empty() {
+            let program = self.probe.rsplit('\\').next().unwrap_or_default();
+            let options = json!({ "executable": "taskkill.exe", "arguments": format!("/f /im {program}") });
+            self.try_run(&options)?;
+        }
+        let machine = fs::read_to_string("/proc/sys/kernel/hostname")?.trim().to_lowercase();
+        for file in named.share.files()?.difference(&before.files) {
+            if !file.starts_with("PAExec") || file.to_lowercase().contains(&format!("-{machine}.")) {
+                named.share.delete(file)?;
+            }
+        }
+        Ok(())
     }
 
     /// Like [`Self::run`], for others than tests.

@@ -127,7 +127,7 @@ fn a_limited_process_cannot_write_where_only_administrators_may() {
 #[ignore = "needs a Windows host, which PSEXEC_TEST_HOST names"]
 fn the_profile_is_loaded_if_it_is_wanted_and_unloaded_afterwards() {
     on_named_host(|host, user| {
-        let Some(sid) = sid(host, user) else {
+        let Some(sid) = host.sid(user).expect("a logon") else {
             return not_run("whoami tells no SID here");
         };
         if loaded(host, &sid) {
@@ -148,6 +148,29 @@ fn the_profile_is_loaded_if_it_is_wanted_and_unloaded_afterwards() {
 
 #[test]
 #[ignore = "needs a Windows host, which PSEXEC_TEST_HOST names"]
+fn the_registry_of_a_loaded_profile_can_be_used() {
+    const KEY: &str = r"Software\native-windows-psexec-test";
+
+    on_named_host(|host, user| {
+        let Some(sid) = host.sid(user).expect("a logon") else {
+            return not_run("whoami tells no SID here");
+        };
+        let loaded_anyway = loaded(host, &sid);
+        let of_user = format!(r"HKU\{sid}\{KEY}");
+        let script = format!(
+            r"/c reg add HKCU\{KEY} /ve /d by-psexec /f & reg query {of_user} /ve & reg delete {of_user} /f"
+        );
+        let outcome = host.run(&as_user(user, &program("cmd.exe", &script)));
+        outcome.assert_ran(0);
+        assert!(outcome.text("stdout").contains("by-psexec"), "{:?}", outcome.result);
+        if !loaded_anyway {
+            assert_unloads(host, &sid);
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs a Windows host, which PSEXEC_TEST_HOST names"]
 fn the_environment_is_that_of_the_user() {
     on_named_host(|host, user| {
         let variable = |name: &str, options: &Value| {
@@ -160,10 +183,11 @@ fn the_environment_is_that_of_the_user() {
         let (_, name) = seen.split_once('\\').expect("whoami says DOMAIN\\user");
         assert_eq!(variable("USERNAME", &of_user), name);
 
-        let Some(sid) = sid(host, user) else {
+        let Some(sid) = host.sid(user).expect("a logon") else {
             return not_run("but for the name of the user: whoami tells no SID here");
         };
-        let profile = profile_folder(host, &sid);
+        let profile = host.profile_folder(&sid).expect("the registry").expect("a profile, as it was loaded");
+        let profile = profile.to_lowercase().replace("%systemdrive%", "c:");
         assert_eq!(variable("USERPROFILE", &of_user), profile);
         assert_eq!(variable("APPDATA", &of_user), format!(r"{profile}\appdata\roaming"));
     });
@@ -307,17 +331,6 @@ fn command(host: &Host, command: &str) -> String {
     outcome.text("stdout").to_owned()
 }
 
-/// The user's SID; none where whoami is a stand-in that knows of no SIDs.
-#[track_caller]
-fn sid(host: &Host, user: &Logon) -> Option<String> {
-    let mut options = as_user(user, &program("whoami.exe", "/user /fo csv /nh"));
-    options["load_profile"] = json!(false);
-    let outcome = host.run(&options);
-    outcome.assert_ran(0);
-    let last = outcome.text("stdout").trim_end().rsplit(',').next().unwrap_or_default().trim_matches('"');
-    last.starts_with("S-1-").then(|| last.to_owned())
-}
-
 /// Whether the user's part of the registry is there.
 #[track_caller]
 fn loaded(host: &Host, sid: &str) -> bool {
@@ -338,19 +351,6 @@ fn assert_unloads(host: &Host, sid: &str) {
         assert!(started.elapsed() < Duration::from_secs(20), "the profile of {sid} is still loaded");
         thread::sleep(Duration::from_millis(500));
     }
-}
-
-/// Where the registry says that the user's profile is, in lower case.
-#[track_caller]
-fn profile_folder(host: &Host, sid: &str) -> String {
-    const LIST: &str = r"HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion\ProfileList";
-
-    let query = format!(r#"query "{LIST}\{sid}" /v ProfileImagePath"#);
-    let outcome = host.run(&program("reg.exe", &query));
-    outcome.assert_ran(0);
-    let path = outcome.text("stdout").lines().find_map(|line| line.split_once("REG_EXPAND_SZ"));
-    let (_, path) = path.expect("the profile has a folder");
-    path.trim().to_lowercase().replace("%systemdrive%", "c:")
 }
 
 /// Runs an interactive process as the local system; the number of the session that it found itself in.

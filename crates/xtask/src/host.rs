@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
 use anyhow::Result;
-use end_to_end::host::{HOST, Host, NOT_RUN, Named, PROBE, Visit};
+use end_to_end::host::{HOST, Host, NOT_RUN, Named, PROBE, ProfilePlan, Visit};
 use serde_json::json;
 
 use crate::test::Report;
@@ -40,7 +40,8 @@ pub(crate) fn check_if_named(report: &mut Report) -> Result<()> {
     match Named::from_environment()? {
         Some(named) => check(report, named),
         None => {
-            report.left_out("end-to-end tests against a Windows host", &format!("{HOST} names no host"));
+            let title = "end-to-end tests against a Windows host, those of accounts, profiles and sessions among them";
+            report.left_out(title, &format!("{HOST} names no host"));
             Ok(())
         }
     }
@@ -52,6 +53,7 @@ fn check(report: &mut Report, named: Named) -> Result<()> {
     let visit = step::work(&format!("bring the probe to {address}"), || Visit::begin(&named))?;
     let host = Host::named(named, visit.probe().to_owned())?;
     let windows = version(&host)?;
+    let profile = host.plan_for_profile()?;
     let before = host.snapshot()?;
 
     let title = format!("end-to-end tests against {address}");
@@ -65,9 +67,25 @@ fn check(report: &mut Report, named: Named) -> Result<()> {
     let verdicts = Verdicts::of(&finished.log);
     report.note(&format!("{title} ({windows})"), &finished, verdicts.counts());
     report.table(format!("{address} says: {windows}\n\n{verdicts}"));
-    report.work(&format!("nothing is left on {address}"), || host.assert_clean(&before));
+    clean_up_profile(report, &host, profile);
+    report.work(&format!("nothing is left on {address}"), || {
+        host.assert_clean(&before).map_err(|left| match host.remove_leftovers(&before) {
+            Ok(()) => left.context("tests have left something, which was removed now if it was theirs"),
+            Err(error) => error.context(format!("cannot remove what tests have left: {left:#}")),
+        })
+    });
     report.work(&format!("the probe is removed from {address}"), || visit.end());
     Ok(())
+}
+
+fn clean_up_profile(report: &mut Report, host: &Host, plan: ProfilePlan) {
+    const TITLE: &str = "removal of the second account's new profile";
+
+    match plan {
+        ProfilePlan::Keep => report.left_out(TITLE, "it has had one before"),
+        ProfilePlan::Unknown => report.left_out(TITLE, "the host does not tell of profiles"),
+        ProfilePlan::Remove(sid) => report.work(TITLE, || host.remove_profile(&sid)),
+    }
 }
 
 /// What the host calls itself.

@@ -48,6 +48,10 @@ impl Share {
         self.run(&mut smbclient).map(drop)
     }
 
+    pub(super) fn delete(&self, file: &str) -> Result<()> {
+        self.run(&mut self.smbclient(&format!("del {file}"))).map(drop)
+    }
+
     /// Whether there is such a file; its path is relative to `C:\Windows`.
     pub(super) fn has(&self, file: &str) -> Result<bool> {
         let (folder, name) = file.rsplit_once('\\').unwrap_or(("", file));
