@@ -96,9 +96,12 @@ fn version(host: &Host) -> Result<String> {
     Ok(format!("{}{}", said.trim(), if host.is_wine() { ", which is Wine and not Windows" } else { "" }))
 }
 
+/// What the test harness says of tests that cargo was not asked to include.
+const IGNORED: &str = "ignored";
+
 /// What became of each test, by its file and name.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Verdicts(BTreeMap<(String, String), Verdict>);
+pub(crate) struct Verdicts(BTreeMap<(String, String), Verdict>);
 
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
@@ -109,7 +112,7 @@ enum Verdict {
 
 impl Verdicts {
     /// Of the output of cargo, and of the tests with `--show-output`.
-    fn of(log: &str) -> Self {
+    pub(crate) fn of(log: &str) -> Self {
         let mut verdicts = Self::default();
         let (mut file, mut speaker) = (String::new(), String::new());
         for line in log.lines() {
@@ -140,6 +143,17 @@ impl Verdicts {
                 *verdict = Verdict::NotRun(reason.to_owned());
             }
         }
+    }
+
+    /// Tests that said themselves that they were not run, with their reasons.
+    pub(crate) fn withdrawn(&self) -> Vec<String> {
+        let said = self.0.iter().filter_map(|((file, test), verdict)| match verdict {
+            Verdict::NotRun(reason) if !reason.starts_with(IGNORED) => {
+                Some(format!("{file}: {}: {verdict}", test.replace('_', " ")))
+            }
+            _ => None,
+        });
+        said.collect()
     }
 
     fn counts(&self) -> String {

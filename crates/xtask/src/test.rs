@@ -8,6 +8,7 @@ use end_to_end::callgrind::COUNTED;
 use end_to_end::host::{self, Named};
 use end_to_end::lab::Form;
 
+use crate::host::Verdicts;
 use crate::{ansible, build, fuzz, interop, lab, miri, packages, step};
 
 pub(crate) fn run() -> Result<()> {
@@ -77,11 +78,11 @@ impl Report {
     pub(crate) fn tests(&mut self, title: &str, command: &mut Command) -> Result<()> {
         let finished = step::attempt(title, command)?;
         let counts = Counts::of(&finished.log);
-        self.note(
-            title,
-            &finished,
-            format!("{} passed, {} failed, {} ignored", counts.passed, counts.failed, counts.ignored),
-        );
+        let withdrawn = Verdicts::of(&finished.log).withdrawn(); // which the harness takes for passed
+        let passed = counts.passed.saturating_sub(withdrawn.len() as u32);
+        let not_run = counts.ignored + withdrawn.len() as u32;
+        self.note(title, &finished, format!("{passed} passed, {} failed, {not_run} not run", counts.failed));
+        self.lines.extend(withdrawn.into_iter().map(|line| format!("  {line}")));
         let counted = finished.log.lines().filter(|line| line.starts_with(COUNTED));
         self.lines.extend(counted.map(|line| format!("  {line}")));
         Ok(())

@@ -35,6 +35,7 @@ pub(super) struct Share {
 impl Share {
     pub(super) fn of(named: &Named) -> Self {
         let (domain, name) = named.user.name.split_once('\\').unwrap_or(("", &named.user.name));
+        let domain = if domain == "." { "" } else { domain }; // both are the host's own accounts
         let password = &named.user.password;
         Self {
             address: named.address.clone(),
