@@ -216,6 +216,7 @@ mod tests {
                    test one ... ignored, needs more\n";
         let verdicts = Verdicts::of(log);
         assert_eq!(verdicts.counts(), "1 passed, 1 failed, 2 not run");
+        assert_eq!(verdicts.withdrawn(), ["process: two: not run: no session"]);
         let table = verdicts.to_string();
         for row in [
             "| process: one         | passed |",
