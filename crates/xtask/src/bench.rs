@@ -157,10 +157,10 @@ impl Bench {
         let name = format!("{megabytes} MB of stdout");
         let [upstream, ours] = self.in_turns(&name, |contender| contender.usage(&output, port))?;
         let both = [upstream.as_slice(), ours.as_slice()];
-        table.add(Figure::both(&name, "s", both.map(wall), Goal::Ratio(0.05)));
-        let goal = if size == 10_000_000 { Goal::AtMost(40.0) } else { Goal::None };
+        let goal = |goal| if size == 10_000_000 { goal } else { Goal::None };
+        table.add(Figure::both(&name, "s", both.map(wall), goal(Goal::Ratio(0.05))));
         let name = format!("peak memory, {name}");
-        table.add(Figure::both(&name, "MB", both.map(peak_memory), goal));
+        table.add(Figure::both(&name, "MB", both.map(peak_memory), goal(Goal::AtMost(40.0))));
 
         let large = Work::output(10 * size);
         let name = format!("{} MB of stdout", 10 * megabytes);
