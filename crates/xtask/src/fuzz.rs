@@ -5,7 +5,7 @@
 //! test has no `unsafe` of its own. Overflowing arithmetic and failed debug assertions are findings.
 
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread::available_parallelism;
 
@@ -30,17 +30,17 @@ pub(crate) fn run(seconds: u32) -> Result<()> {
 pub(crate) fn check(report: &mut Report, seconds: u32) -> Result<()> {
     packages::for_fuzzing()?;
     let platform = platform()?;
-    let mut targets = Vec::new();
-    for folder in crates()? {
-        match build(&folder, &platform)? {
-            Finished { succeeded: true, .. } => targets.extend(targets_of(&folder, &platform)?),
-            failed => report.note(&format!("fuzz targets in {}", folder.display()), &failed, "FAILED".into()),
-        }
+    let built = build(&platform)?;
+    if !built.succeeded {
+        report.note("fuzz targets", &built, "FAILED".into());
+        return Ok(());
     }
+    let targets = targets(&platform)?;
     let mut inputs = 0;
     for batch in targets.chunks(available_parallelism()?.get()) {
         for (target, finished) in batch.iter().zip(fuzz(batch, seconds)?) {
-            println!("  {}: {} inputs", target.name, inputs_in(&finished.log));
+            let end = if finished.succeeded { "" } else { ", the last of which is a finding" };
+            println!("  {}: {} inputs{end}", target.name, inputs_in(&finished.log));
             inputs += inputs_in(&finished.log);
             if !finished.succeeded {
                 let title = format!("fuzzing {}", target.name);
@@ -72,7 +72,7 @@ impl Target {
         fuzzer.args([format!("-timeout={LONGEST_SECONDS}"), format!("-rss_limit_mb={MOST_MEGABYTES}")]);
         fuzzer.arg(format!("-artifact_prefix={}-", folder().join(&self.name).display()));
         fuzzer.args([&grown, &self.corpus]).current_dir(folders::repository());
-        fuzzer.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        fuzzer.env("RUST_BACKTRACE", "0").stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         fuzzer.spawn().with_context(|| format!("{} does not start", self.program.display()))
     }
 
@@ -122,7 +122,8 @@ fn fuzz(batch: &[Target], seconds: u32) -> Result<Vec<Finished>> {
     })
 }
 
-fn build(fuzz_crate: &Path, platform: &str) -> Result<Finished> {
+fn build(platform: &str) -> Result<Finished> {
+    const WORKSPACE: &str = "crates/psexec/fuzz/Cargo.toml";
     const FLAGS: [&str; 9] = [
         "--cfg=fuzzing",
         "-Cdebug-assertions",
@@ -135,33 +136,26 @@ fn build(fuzz_crate: &Path, platform: &str) -> Result<Finished> {
         "-Cllvm-args=-simplifycfg-branch-fold-threshold=0",
     ];
     let mut cargo = build::cargo();
-    cargo.args(["build", "--release", "--manifest-path"]).arg(fuzz_crate.join("Cargo.toml"));
+    cargo.args(["build", "--release", "--workspace", "--manifest-path", WORKSPACE]);
     // With a platform named, flags are not for programs that run while building.
     cargo.args(["--target", platform, "--target-dir"]).arg(folder());
     cargo.env_remove("CARGO_ENCODED_RUSTFLAGS").env("RUSTFLAGS", FLAGS.join(" "));
-    let of = fuzz_crate.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
-    step::attempt(&format!("build the fuzz targets of {of}"), &mut cargo)
+    step::attempt("build the fuzz targets", &mut cargo)
 }
 
-/// The folders `crates/*/fuzz`.
-fn crates() -> Result<Vec<PathBuf>> {
-    let crates = fs::read_dir(folders::repository().join("crates"))?;
-    let crates = crates.map(|entry| Ok(entry?.path().join("fuzz"))).collect::<Result<Vec<_>>>()?;
-    let mut crates: Vec<_> = crates.into_iter().filter(|folder| folder.join("Cargo.toml").exists()).collect();
-    crates.sort();
-    Ok(crates)
-}
-
-/// The targets of a crate, which are named like their files.
-fn targets_of(fuzz_crate: &Path, platform: &str) -> Result<Vec<Target>> {
+/// The targets in the folders `crates/*/fuzz`, which are named like their files.
+fn targets(platform: &str) -> Result<Vec<Target>> {
     let mut targets = Vec::new();
-    for entry in fs::read_dir(fuzz_crate.join("fuzz_targets"))? {
-        let source = entry?.path();
-        let name = source.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let program = folder().join(platform).join("release").join(&name);
-        let corpus = fuzz_crate.join("corpus").join(&name);
-        ensure!(corpus.is_dir(), "{} has no corpus in {}", source.display(), corpus.display());
-        targets.push(Target { name, program, corpus });
+    for entry in fs::read_dir(folders::repository().join("crates"))? {
+        let fuzz_crate = entry?.path().join("fuzz");
+        let Ok(sources) = fs::read_dir(fuzz_crate.join("fuzz_targets")) else { continue };
+        for source in sources {
+            let name = source?.path().file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let program = folder().join(platform).join("release").join(&name);
+            let corpus = fuzz_crate.join("corpus").join(&name);
+            ensure!(corpus.is_dir(), "{name} has no corpus in {}", corpus.display());
+            targets.push(Target { name, program, corpus });
+        }
     }
     targets.sort_by(|left, right| left.name.cmp(&right.name));
     Ok(targets)
