@@ -66,12 +66,18 @@ impl Host {
                 End::ClientGone => return Ok(Reason::Abandoned),
                 End::Delivered => {}
             }
-            // One who was lost right behind the result looks, when he comes back, whether the service has ended.
-            patience = PATIENCE_FOR_THE_NEXT;
+            patience = self.patience_for_the_next();
             self.main = Arc::new(next);
             drop(self.client_pipes.take());
             self.client_pipes = self.run_name.as_ref().and_then(|name| ClientPipes::create(name).ok());
         }
+    }
+
+    /// Our own client comes once, and if it was lost right behind the result, it comes back to look whether the service
+    /// has ended. Others let a service run one process after another.
+    fn patience_for_the_next(&self) -> Duration {
+        let ours = self.run_name.as_ref().is_some_and(RunName::is_ours);
+        if ours { PATIENCE_FOR_OURS } else { PATIENCE_FOR_OTHERS }
     }
 
     /// Talks to one client. One who leaves without a process counts as served.
@@ -183,5 +189,7 @@ fn code_pages() -> CodePages {
 
 const CHUNK: usize = 64 * 1024;
 
-/// How long another client may take to come when one has left.
-const PATIENCE_FOR_THE_NEXT: Duration = Duration::from_secs(5);
+/// How long our client may take to come back when it has left.
+const PATIENCE_FOR_OURS: Duration = Duration::from_secs(5);
+/// How long another client may take to come with the next process.
+const PATIENCE_FOR_OTHERS: Duration = Duration::from_secs(600);

@@ -13,6 +13,7 @@
 //! | `exit N` | exits with N |
 //! | `grandchild MS` | leaves a child behind that holds standard output so long; prints the child's id |
 //! | `lines` | answers every line of standard input at once |
+//! | `pipe NAME STEP…` | connects to a named pipe; `send:HEX` and `zeros:N` write a message, `read` prints one, `wait:MS` waits |
 //! | `priority` | prints the priority class, in hexadecimal |
 //! | `session` | prints the session's number |
 //! | `siblings` | prints the ids of the other processes of this program |

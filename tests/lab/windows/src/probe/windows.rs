@@ -3,7 +3,7 @@ use std::fs;
 use std::io::{self, BufRead, Read, Write};
 use std::process::{Child, Command, ExitCode};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use windows_sys::Win32::Foundation::CloseHandle;
 use windows_sys::Win32::System::Console::{GetStdHandle, STD_INPUT_HANDLE};
@@ -42,6 +42,7 @@ fn run(arguments: &[&str]) -> Outcome {
         ["exit", code] => Ok(code.parse()?),
         ["grandchild", ms] => print(&spawn(&["sleep", ms])?.id().to_string()),
         ["lines"] => lines(),
+        ["pipe", name, ref steps @ ..] => pipe(name, steps),
         ["priority"] => print(&format!("{:#x}", priority_class())),
         ["session"] => print(&session().to_string()),
         ["siblings"] => print(&siblings()?.join(" ")),
@@ -98,6 +99,38 @@ fn close_stdin(pause: Duration) -> Outcome {
     unsafe { CloseHandle(GetStdHandle(STD_INPUT_HANDLE)) };
     thread::sleep(pause);
     print("done")
+}
+
+fn pipe(name: &str, steps: &[&str]) -> Outcome {
+    let mut pipe = open_pipe(name)?;
+    for step in steps {
+        match step.split_once(':').unwrap_or((step, "")) {
+            ("send", hex) => pipe.write_all(&unhex(hex)?)?,
+            ("zeros", count) => pipe.write_all(&vec![0; count.parse()?])?,
+            ("wait", ms) => thread::sleep(milliseconds(ms)?),
+            ("read", "") => {
+                let mut message = vec![0; 65536];
+                let length = pipe.read(&mut message)?;
+                let hex: String = message[..length].iter().map(|byte| format!("{byte:02x}")).collect();
+                print(&hex)?;
+            }
+            _ => return Err(format!("no such step: {step}").into()),
+        }
+    }
+    Ok(0)
+}
+
+/// Waits until there is such a pipe with room for a client.
+fn open_pipe(name: &str) -> io::Result<fs::File> {
+    const PATIENCE: Duration = Duration::from_secs(90);
+
+    let started = Instant::now();
+    loop {
+        match fs::File::options().read(true).write(true).open(format!(r"\\.\pipe\{name}")) {
+            Err(_) if started.elapsed() < PATIENCE => thread::sleep(Duration::from_millis(10)),
+            opened => return opened,
+        }
+    }
 }
 
 fn sleep(pause: Duration) -> Outcome {

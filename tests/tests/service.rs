@@ -1,0 +1,161 @@
+//! The service by itself, without the module: nobody comes, or somebody who does not keep to the protocol.
+
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use end_to_end::folders;
+use end_to_end::lab::{Lab, LabOptions};
+use psexec_protocol::paexec::{Message, MessageBody, RunName, Settings, StartApp};
+
+/// The service of a run, as our client or another names it.
+const OURS: u32 = 0x8000_0001;
+const ANOTHERS: u32 = 4711;
+
+#[test]
+fn it_ends_when_nobody_connects() {
+    let service = Service::start(OURS);
+    thread::sleep(Duration::from_secs(30));
+    assert!(service.is_there(), "it gives its client a minute");
+    service.assert_gone_within(Duration::from_secs(90));
+}
+
+#[test]
+fn it_ends_soon_when_our_client_has_gone() {
+    let service = Service::start(OURS);
+    let answers = service.talk(&[service.settings(), service.start_app()]);
+    assert!(matches!(answers[..], [MessageBody::Ok(_), MessageBody::Ok(_)]), "{answers:?}");
+    service.assert_gone_within(Duration::from_secs(60));
+}
+
+/// A client that is silent is dropped after a minute, and then the next one has its turn.
+#[test]
+fn it_does_not_wait_for_ever_for_a_silent_client() {
+    let service = Service::start(OURS);
+    let answers = thread::scope(|scope| {
+        scope.spawn(|| service.steps(&["wait:75000".to_owned()]));
+        thread::sleep(Duration::from_secs(5));
+        service.talk(&[service.settings()])
+    });
+    assert!(matches!(answers[..], [MessageBody::Ok(_)]), "{answers:?}");
+    service.assert_gone_within(Duration::from_secs(60));
+}
+
+#[test]
+fn it_refuses_what_does_not_keep_to_the_protocol() {
+    let service = Service::start(ANOTHERS);
+    let (settings, start_app) = (service.settings(), service.start_app());
+    let mut two_gigabytes = start_app.clone();
+    two_gigabytes[6..10].copy_from_slice(&0x7fff_ffff_u32.to_le_bytes());
+    for (what, messages) in [
+        ("half a message", vec![settings[..settings.len() / 2].to_vec()]),
+        ("another protocol", vec![b"GET / HTTP/1.1\r\n\r\n".to_vec()]),
+        ("START_APP before SETTINGS", vec![start_app.clone()]),
+        ("SETTINGS twice", vec![settings.clone(), settings.clone()]),
+        ("a length of 2 GiB", vec![settings.clone(), two_gigabytes]),
+    ] {
+        let answers = service.talk(&messages);
+        assert_eq!(answers.len(), messages.len(), "{what}");
+        assert!(matches!(answers.last(), Some(MessageBody::Failed(_))), "{what}: {answers:?}");
+    }
+    let answers = service.steps(&["zeros:4000000".to_owned(), "read".to_owned()]);
+    assert!(matches!(answers[..], [MessageBody::Failed(_)]), "a message of 4 MB: {answers:?}");
+
+    // It serves the next one all the same, and then one more.
+    for _ in 0..2 {
+        let answers = service.talk(&[settings.clone(), start_app.clone()]);
+        assert!(matches!(answers[..], [MessageBody::Ok(_), MessageBody::Ok(_)]), "{answers:?}");
+    }
+    service.control(&["stop"]);
+    service.control(&["delete"]);
+    service.assert_gone_within(Duration::from_secs(30));
+}
+
+/// A service on a lab of its own, installed and started by hand.
+struct Service {
+    lab: Lab,
+    name: RunName,
+}
+
+impl Service {
+    #[track_caller]
+    fn start(number: u32) -> Self {
+        let lab = Lab::start(&LabOptions::default()).expect("a lab");
+        let service = Self { lab, name: RunName { number, host: "tests".to_owned() } };
+        let file = service.name.executable();
+        let image = folders::repository().join("target/service/psexec-service.exe");
+        fs::copy(image, service.lab.drive_c().join("windows").join(&file)).expect("the service's file");
+        service.control(&["create", "binPath=", &format!(r"C:\windows\{file} -service")]);
+        service.control(&["start"]);
+        service
+    }
+
+    /// Has sc.exe do something with the service: a verb, and what comes behind the service's name.
+    #[track_caller]
+    fn control(&self, arguments: &[&str]) {
+        let name = self.name.service();
+        let arguments = [&arguments[..1], &[&name], &arguments[1..]].concat();
+        let output = self.lab.run_program("sc", &arguments).expect("sc");
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+    }
+
+    fn settings(&self) -> Vec<u8> {
+        let settings = Settings {
+            asynchronous: true,
+            executable: r"C:\lab\probe.exe".to_owned(),
+            arguments: "exit 0".to_owned(),
+            ..Settings::default()
+        };
+        self.message(MessageBody::Settings(Box::new(settings)))
+    }
+
+    fn start_app(&self) -> Vec<u8> {
+        let RunName { number: process_id, host } = self.name.clone();
+        self.message(MessageBody::StartApp(StartApp { process_id, host }))
+    }
+
+    fn message(&self, body: MessageBody) -> Vec<u8> {
+        Message { unique_id: self.name.unique_id(), body }.encode(4711)
+    }
+
+    /// Sends each message as a client that waits for the answer to it, and leaves.
+    #[track_caller]
+    fn talk(&self, messages: &[Vec<u8>]) -> Vec<MessageBody> {
+        let hex = |message: &Vec<u8>| message.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let steps = messages.iter().flat_map(|message| [format!("send:{}", hex(message)), "read".to_owned()]);
+        self.steps(&steps.collect::<Vec<_>>())
+    }
+
+    /// Has the probe do these steps on the service's main pipe; answers what it was answered.
+    #[track_caller]
+    fn steps(&self, steps: &[String]) -> Vec<MessageBody> {
+        let name = self.name.executable();
+        let words = ["pipe", &name].into_iter().chain(steps.iter().map(String::as_str));
+        let output =
+            self.lab.run_program(r"C:\lab\probe.exe", &words.collect::<Vec<_>>()).expect("the probe");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let lines = String::from_utf8(output.stdout).expect("lines of digits");
+        lines.lines().map(|line| Message::decode(&unhex(line)).expect("a message").body).collect()
+    }
+
+    fn is_there(&self) -> bool {
+        let now = self.lab.snapshot().expect("a snapshot");
+        let file = self.name.executable();
+        now.services.contains(&self.name.service())
+            || now.processes.iter().any(|process| process.ends_with(&file))
+    }
+
+    #[track_caller]
+    fn assert_gone_within(&self, patience: Duration) {
+        let started = Instant::now();
+        while self.is_there() {
+            assert!(started.elapsed() < patience, "{:?}", self.lab.snapshot());
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+fn unhex(line: &str) -> Vec<u8> {
+    let digits: Vec<u32> = line.chars().filter_map(|digit| digit.to_digit(16)).collect();
+    digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | *digit as u8)).collect()
+}
