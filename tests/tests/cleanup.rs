@@ -14,6 +14,7 @@ use end_to_end::lab::{Lab, LabOptions, Refusal, Snapshot};
 use end_to_end::module::{self, Outcome, Task};
 use end_to_end::proxy::*;
 use lab_windows::pattern;
+use psexec_protocol::paexec::RunName;
 use psexec_protocol::scmr::*;
 use serde_json::{Value, json};
 
@@ -122,6 +123,45 @@ fn a_module_that_is_killed_at_any_moment_leaves_nothing_for_long() {
     age_files(&host);
     host.probe("sleep 3000", &json!({})).assert_ran(0);
     assert_clean(&host, &before, Duration::from_secs(10));
+}
+
+/// Of what lies about on a host, a run takes away what is ours and dead, says so, and touches nothing else.
+#[test]
+fn a_run_takes_away_what_earlier_ones_left_and_nothing_else() {
+    let (dead, young, in_use, others) = (0x8000_0001, 0x8000_0002, 0x8000_0003, 4711);
+
+    let host = host();
+    let lab = host.lab().expect("the lab");
+    let name = |number| RunName { number, host: "elsewhere".to_owned() };
+    let file = |number| windows(&host).join(name(number).executable());
+    for number in [dead, in_use, others] {
+        fs::write(file(number), "a service").expect("a file");
+    }
+    age_files(&host);
+    fs::write(file(young), "a service").expect("a file");
+    let create = |number| {
+        let service = name(number).service();
+        let create = ["create", &service, "binPath=", r"C:\lab\probe.exe"];
+        assert!(lab.run_program("sc", &create).expect("sc").status.success());
+    };
+    create(others);
+    create(young);
+    let running = [&name(in_use).service(), "binPath=", r"C:\windows\system32\rpcss.exe"];
+    assert!(lab.run_program("sc", &[&["create"], &running[..]].concat()).expect("sc").status.success());
+    assert!(lab.run_program("sc", &["start", running[0]]).expect("sc").status.success());
+
+    let outcome = host.probe("sleep 4000", &json!({ "_ansible_verbosity": 3 }));
+    outcome.assert_ran(0);
+    let trace = outcome.result["trace"].to_string();
+    assert!(trace.contains(&format!("removed the file {}", name(dead).executable())), "{trace}");
+    let services = host.snapshot().expect("a snapshot").services;
+    for number in [young, in_use, others] {
+        assert!(
+            file(number).exists() && services.contains(&name(number).service()),
+            "{number}: {services:?}"
+        );
+    }
+    assert!(!file(dead).exists());
 }
 
 /// A host that has stopped answering does not keep a module that is told to end.
@@ -443,8 +483,8 @@ fn age_files(host: &Host) {
 /// As the module names the service of the run with this number.
 fn service_name(number: u32) -> String {
     let host = fs::read_to_string("/proc/sys/kernel/hostname").expect("a host name");
-    let label = host.trim().split('.').next().unwrap_or_default();
-    format!("PAExec-{number}-{label}")
+    let host = host.trim().split('.').next().unwrap_or_default().to_owned();
+    RunName { number, host }.service()
 }
 
 /// Runs the module so that the first number it draws is this one.

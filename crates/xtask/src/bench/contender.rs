@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use end_to_end::ansible::Version;
 use end_to_end::lab::ADMINISTRATOR;
 use end_to_end::module::Task;
 use end_to_end::{callgrind, folders, interop};
@@ -115,13 +114,7 @@ impl Contender {
     fn command(self, task: &TaskFile) -> Result<Command> {
         let mut command = match self {
             Self::Ours => Command::new(folders::module()),
-            Self::Upstream => {
-                let mut python = Command::new(interop::environment().join("bin/python"));
-                // Ansible's part of the module comes from the environment of its own.
-                python.env("PYTHONPATH", ansible_packages()?).env("PYTHONDONTWRITEBYTECODE", "1");
-                python.arg(interop::collections().join(UPSTREAM));
-                python
-            }
+            Self::Upstream => interop::upstream()?,
         };
         command.arg(&task.0).env("LC_ALL", "C.UTF-8");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -146,19 +139,11 @@ impl Contender {
     }
 }
 
-const UPSTREAM: &str = "ansible_collections/community/windows/plugins/modules/psexec.py";
-
 /// How many instructions our module spends on the work.
 pub(super) fn instructions(work: &Work, port: u16) -> Result<f64> {
     let (output, count) = callgrind::run(&Task::new(&work.options_for(port))?)?;
     Contender::Ours.check(work, &output)?;
     Ok(count as f64)
-}
-
-fn ansible_packages() -> Result<PathBuf> {
-    let library = Version::Newest.environment().join("lib");
-    let found = fs::read_dir(&library)?.flatten().map(|entry| entry.path().join("site-packages"));
-    found.into_iter().find(|folder| folder.exists()).context("Ansible is not installed")
 }
 
 /// A file with a task, which goes when it is dropped.

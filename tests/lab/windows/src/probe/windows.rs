@@ -36,6 +36,7 @@ fn run(arguments: &[&str]) -> Outcome {
         ["bytes", hex] => write(&unhex(hex)?),
         ["cat"] => cat(),
         ["close-stdin", ms] => close_stdin(milliseconds(ms)?),
+        ["copy"] => copy(),
         ["cwd"] => print(&env::current_dir()?.to_string_lossy()),
         ["emit", to, count] => emit(to, count.parse()?),
         ["env", name] => env::var(name).map_or(Ok(1), |value| print(&value)),
@@ -82,6 +83,12 @@ fn cat() -> Outcome {
     write(&data)?;
     eprintln!("read {}", data.len());
     Ok(7)
+}
+
+fn copy() -> Outcome {
+    io::copy(&mut io::stdin().lock(), &mut io::stdout().lock())?;
+    io::stdout().flush()?;
+    Ok(0)
 }
 
 fn lines() -> Outcome {
