@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 
 use anyhow::{Context, Result, bail, ensure};
 use windows_build::Programs;
@@ -61,10 +62,11 @@ impl Form {
 
     /// Wine, to run a program in the prefix of the lab with this state folder.
     pub(super) fn wine(self, state: &Path) -> Command {
-        let (mut wine, loader) = match self {
+        let (wine, loader) = match self {
             Self::Plain => (Command::new(WINE), WINE),
             Self::Interop => (chroot::command(CHROOTS_WINE), CHROOTS_WINE),
         };
+        let mut wine = without_random_addresses(wine);
         let mut overrides = "mscoree=;mshtml=;winemenubuilder.exe=".to_owned();
         if self == Self::Interop {
             overrides += stand_ins::OVERRIDES;
@@ -99,6 +101,27 @@ impl Form {
         })
     }
 }
+
+/// Windows programs have a page at the address 0x7ffe0000, whatever happens. Linux lets a program's heap begin anywhere
+/// in the gigabyte behind the program: about once in three thousand times that page is taken, and Wine's program ends
+/// before it has begun, which the one that starts it is told as error 1359. Where the system forbids to do without
+/// random addresses, labs live with that.
+fn without_random_addresses(program: Command) -> Command {
+    static ALLOWED: LazyLock<bool> = LazyLock::new(|| {
+        let mut tried = Command::new(SETARCH);
+        tried.args(["--addr-no-randomize", "true"]).stderr(Stdio::null());
+        tried.status().is_ok_and(|status| status.success())
+    });
+
+    if !*ALLOWED {
+        return program;
+    }
+    let mut wrapped = Command::new(SETARCH);
+    wrapped.arg("--addr-no-randomize").arg(program.get_program()).args(program.get_args());
+    wrapped
+}
+
+const SETARCH: &str = "/usr/bin/setarch";
 
 /// The parts of a lab, ready for use.
 #[derive(Debug)]
