@@ -18,24 +18,28 @@ const GLIBC: &str = "2.17";
 /// A C compiler that links for any version of the C library, and what has cargo use it; from PyPI.
 const LINKER: [&str; 2] = ["ziglang==0.17.1", "cargo-zigbuild==0.24.0"];
 
-/// Builds the module, the service inside it, and returns the module's place in the collection.
+/// Builds the module, the service inside it, and returns the module's place in the collection. Where PyPI is out of reach
+/// the module is for systems like this one.
 pub(crate) fn run() -> Result<PathBuf> {
     packages::for_build()?;
-    let programs = python::environment(&folders::target().join("linker"), &LINKER)?;
-    let target = format!("{}-unknown-linux-gnu", env::consts::ARCH);
-    let mut cargo = Command::new(programs.join("cargo-zigbuild"));
-    cargo.args(["zigbuild", "--release", "--package", "psexec"]);
-    cargo.args(["--target", &format!("{target}.{GLIBC}")]);
-    cargo.env("PATH", path_with(&programs)?);
+    let (mut cargo, folder, systems) = match cargo_for_older_systems() {
+        Ok((cargo, folder)) => (cargo, folder, format!("glibc {GLIBC} and later")),
+        Err(error) => {
+            println!("- no linker for older systems: {error:#}");
+            let mut cargo = cargo();
+            cargo.arg("build");
+            (cargo, folders::target(), "this machine's glibc and later".to_owned())
+        }
+    };
+    cargo.args(["--release", "--package", "psexec"]);
     step::run("build the module and its Windows service", &mut cargo)?;
     let service = folders::repository().join("target/service/psexec-service.exe");
     ensure!(service.exists(), "the build has not left {}", service.display());
     let module = folders::module();
     let fresh = module.with_extension("new");
-    fs::copy(folders::target().join(target).join("release/psexec"), &fresh)
-        .context("the module is not where it was built")?;
+    fs::copy(folder.join("release/psexec"), &fresh).context("the module is not where it was built")?;
     fs::rename(&fresh, &module)?;
-    println!("  {} ({}, for glibc {GLIBC} and later)", module.display(), size(&module)?);
+    println!("  {} ({}, for {systems})", module.display(), size(&module)?);
     println!("  {} ({})", service.display(), size(&service)?);
     Ok(module)
 }
@@ -52,6 +56,16 @@ pub(crate) fn from_nothing() -> Result<Duration> {
     let duration = started.elapsed();
     fs::remove_dir_all(&folder)?;
     Ok(duration)
+}
+
+/// Cargo, as it builds with the other linker, and the folder that it builds in.
+fn cargo_for_older_systems() -> Result<(Command, PathBuf)> {
+    let programs = python::environment(&folders::target().join("linker"), &LINKER)?;
+    let target = format!("{}-unknown-linux-gnu", env::consts::ARCH);
+    let mut cargo = Command::new(programs.join("cargo-zigbuild"));
+    cargo.args(["zigbuild", "--target", &format!("{target}.{GLIBC}")]);
+    cargo.env("PATH", path_with(&programs)?);
+    Ok((cargo, folders::target().join(target)))
 }
 
 /// The search path with these programs before all others.
