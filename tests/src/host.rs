@@ -148,6 +148,12 @@ impl Host {
         Ok(Self::from(Lab::start(&LabOptions { form, ..LabOptions::default() })?))
     }
 
+    /// A lab for one test, so that others may run beside it; the test fails if it does not start.
+    #[track_caller]
+    pub fn of_lab(options: &LabOptions) -> Self {
+        Self::from(Lab::start(options).expect("a lab"))
+    }
+
     /// The lab, if it is one: for what no other host can be asked to have.
     pub fn lab(&self) -> Option<&Lab> {
         match &self.kind {
@@ -224,7 +230,11 @@ impl Host {
     /// Fails unless everything that was not there `before` goes away within five seconds: a service deletes
     /// itself, and a process ends, a little later than its client hears of it.
     pub fn assert_clean(&self, before: &Snapshot) -> Result<()> {
-        const PATIENCE: Duration = Duration::from_secs(5);
+        self.assert_clean_within(before, Duration::from_secs(5))
+    }
+
+    /// Like [`Self::assert_clean`], where a test has left the host more to do than that.
+    pub fn assert_clean_within(&self, before: &Snapshot, patience: Duration) -> Result<()> {
         const PAUSE: Duration = Duration::from_millis(20);
 
         let started = Instant::now();
@@ -233,7 +243,7 @@ impl Host {
             if left.is_empty() {
                 return Ok(());
             }
-            if started.elapsed() > PATIENCE {
+            if started.elapsed() > patience {
                 bail!("left on the host: {}", left.join(", "));
             }
             thread::sleep(PAUSE);

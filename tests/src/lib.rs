@@ -5,6 +5,7 @@
 
 pub mod ansible;
 pub mod callgrind;
+pub mod crowd;
 pub mod folders;
 pub mod host;
 pub mod interop;

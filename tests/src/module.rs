@@ -6,6 +6,7 @@ use std::os::unix::fs::{OpenOptionsExt, chown};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -120,6 +121,28 @@ impl Task {
         Ok(command)
     }
 
+    /// Starts the module, sends it a signal after a while, and waits for its end.
+    pub fn interrupt(&self, signal: &str, moment: Duration) -> Result<Interrupted> {
+        let module = self.command()?.spawn().context("the module does not start")?;
+        // The signal is for the module, which is the one child of `timeout`.
+        let children = format!("/proc/{0}/task/{0}/children", module.id());
+        let child = loop {
+            match fs::read_to_string(&children)?.trim() {
+                "" => thread::sleep(Duration::from_millis(1)),
+                child => break child.to_owned(),
+            }
+        };
+        thread::sleep(moment);
+        let started = Instant::now();
+        let kill =
+            Command::new("kill").args([&format!("-{signal}"), &child]).stderr(Stdio::null()).status()?;
+        Ok(Interrupted {
+            arrived: kill.success(),
+            output: module.wait_with_output()?,
+            elapsed: started.elapsed(),
+        })
+    }
+
     /// Runs the module to its end.
     pub fn run(&self) -> Result<Outcome> {
         let started = Instant::now();
@@ -132,6 +155,17 @@ impl Drop for Task {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.arguments);
     }
+}
+
+/// A module that was sent a signal.
+#[derive(Debug)]
+pub struct Interrupted {
+    /// Whether it had not ended before.
+    pub arrived: bool,
+    /// What it wrote.
+    pub output: Output,
+    /// How long it took to end.
+    pub elapsed: Duration,
 }
 
 /// Takes the module's output for what Ansible would: exactly one JSON object.

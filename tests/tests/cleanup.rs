@@ -2,15 +2,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command as Program, Output, Stdio};
+use std::process::{Command as Program, Output};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use end_to_end::crowd::at_once;
 use end_to_end::folders;
 use end_to_end::host::{Host, not_run};
-use end_to_end::lab::{Lab, LabOptions, Refusal, Snapshot};
+use end_to_end::lab::{LabOptions, Refusal, Snapshot};
 use end_to_end::module::{self, Outcome, Task};
 use end_to_end::proxy::*;
 use lab_windows::pattern;
@@ -19,6 +19,9 @@ use psexec_protocol::scmr::*;
 use serde_json::{Value, json};
 
 const SIZE: usize = 3000;
+
+/// For a host on which many runs were broken at once.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Windows's own answer when an antivirus program objects.
 const ERROR_VIRUS_INFECTED: u32 = 225;
@@ -71,7 +74,7 @@ fn break_everywhere(action: &Action) {
         right_or_failed(&outcome)
     });
     assert!(failures.is_empty(), "{failures}");
-    assert_clean(&host, &before, Duration::from_secs(10));
+    host.assert_clean_within(&before, PATIENCE).expect("a clean host");
 }
 
 #[test]
@@ -102,7 +105,7 @@ fn a_module_that_is_told_to_end_does_so_at_any_moment() {
         right_or_failed(&outcome)
     });
     assert!(failures.is_empty(), "{failures}");
-    assert_clean(&host, &before, Duration::from_secs(10));
+    host.assert_clean_within(&before, PATIENCE).expect("a clean host");
 }
 
 /// Nobody is there to clean up: the process comes to its end, then the service goes; what never started goes with a
@@ -122,7 +125,7 @@ fn a_module_that_is_killed_at_any_moment_leaves_nothing_for_long() {
     println!("left for a later run: {left:?}");
     age_files(&host);
     host.probe("sleep 3000", &json!({})).assert_ran(0);
-    assert_clean(&host, &before, Duration::from_secs(10));
+    host.assert_clean_within(&before, PATIENCE).expect("a clean host");
 }
 
 /// Of what lies about on a host, a run takes away what is ours and dead, says so, and touches nothing else.
@@ -174,10 +177,10 @@ fn a_silent_host_does_not_keep_the_module_from_ending() {
         let behaviour = Behaviour { tampering, ..Behaviour::default() };
         let proxy = Proxy::start(("127.0.0.1", host.port()), behaviour).expect("a proxy");
         let task = Task::new(&host.options(&emit(&proxy))).expect("a task");
-        let (output, elapsed) = signal(&task, "TERM", Duration::from_secs(2));
-        let outcome = module::outcome(&output, elapsed).expect("one JSON object");
+        let module = task.interrupt("TERM", Duration::from_secs(2)).expect("the module ends");
+        let outcome = module::outcome(&module.output, module.elapsed).expect("one JSON object");
         outcome.assert_failed();
-        assert!(elapsed < Duration::from_secs(10), "after frame {frame}: {elapsed:?}");
+        assert!(module.elapsed < Duration::from_secs(10), "after frame {frame}: {:?}", module.elapsed);
     }
 }
 
@@ -194,7 +197,7 @@ fn fifty_runs_at_once_leave_nothing() {
         }
     });
     assert!(failures.is_empty(), "{failures}");
-    assert_clean(&host, &before, Duration::from_secs(10));
+    host.assert_clean_within(&before, PATIENCE).expect("a clean host");
 }
 
 #[test]
@@ -209,7 +212,7 @@ fn a_file_of_the_same_name_is_somebody_elses() {
     outcome.assert_ran(3);
     assert_eq!(fs::read_to_string(&file).expect("the file is still there"), "somebody else's");
     fs::remove_file(file).expect("the file can be removed");
-    assert_clean(&host, &before, Duration::from_secs(10));
+    host.assert_clean_within(&before, PATIENCE).expect("a clean host");
 }
 
 #[test]
@@ -226,7 +229,7 @@ fn a_service_of_the_same_name_is_somebody_elses() {
     let services = host.snapshot().expect("a snapshot").services;
     assert!(services.contains(&service), "{services:?}");
     assert!(lab.run_program("sc", &["delete", &service]).expect("sc").status.success());
-    assert_clean(&host, &before, Duration::from_secs(10));
+    host.assert_clean_within(&before, PATIENCE).expect("a clean host");
 }
 
 #[test]
@@ -237,7 +240,7 @@ fn a_service_database_that_is_locked_is_waited_for() {
     let outcome = host.probe("exit 3", &json!({}));
     outcome.assert_ran(3);
     assert!(!outcome.has("warnings"), "{:?}", outcome.result);
-    assert_clean(&host, &before, Duration::from_secs(10));
+    host.assert_clean_within(&before, PATIENCE).expect("a clean host");
 }
 
 #[test]
@@ -254,30 +257,29 @@ fn a_service_that_cannot_be_created_or_started_is_told() {
         let message = outcome.assert_failed();
         assert!(message.contains(told) && message.contains(&code.to_string()), "{message}");
         assert!(!outcome.has("warnings"), "{:?}", outcome.result);
-        assert_clean(&host, &before, Duration::from_secs(10));
+        host.assert_clean_within(&before, PATIENCE).expect("a clean host");
     }
 }
 
 #[test]
 fn an_admin_share_that_is_missing_is_told() {
     let smb_conf = ["[ADMIN$]", "path = /", "available = no"].map(str::to_owned).to_vec();
-    let host = Host::from(Lab::start(&LabOptions { smb_conf, ..LabOptions::default() }).expect("a lab"));
+    let host = Host::of_lab(&LabOptions { smb_conf, ..LabOptions::default() });
     let before = host.snapshot().expect("a snapshot");
     let outcome = host.probe("exit 0", &json!({}));
     let message = outcome.assert_failed();
     assert!(message.contains("STATUS_BAD_NETWORK_NAME") && message.contains("ADMIN$"), "{message}");
-    assert_clean(&host, &before, Duration::from_secs(10));
+    host.assert_clean_within(&before, PATIENCE).expect("a clean host");
 }
 
 #[test]
 fn an_admin_share_that_cannot_be_written_is_told() {
-    let lab = Lab::start(&LabOptions { read_only: true, ..LabOptions::default() }).expect("a lab");
-    let host = Host::from(lab);
+    let host = Host::of_lab(&LabOptions { read_only: true, ..LabOptions::default() });
     let before = host.snapshot().expect("a snapshot");
     let outcome = host.probe("exit 0", &json!({}));
     outcome.assert_failed();
     assert!(!outcome.has("warnings"), "{:?}", outcome.result);
-    assert_clean(&host, &before, Duration::from_secs(10));
+    host.assert_clean_within(&before, PATIENCE).expect("a clean host");
 }
 
 #[test]
@@ -292,7 +294,7 @@ fn a_full_disk_is_told() {
         let message = outcome.assert_failed();
         assert!(message.contains("STATUS_DISK_FULL"), "{message}");
         assert!(!outcome.has("warnings"), "{:?}", outcome.result);
-        assert_clean(&host, &before, Duration::from_secs(10));
+        host.assert_clean_within(&before, PATIENCE).expect("a clean host");
     }
     drop(disk);
 }
@@ -313,7 +315,7 @@ fn a_file_that_vanishes_before_the_start_is_told() {
     let message = outcome.assert_failed();
     assert!(message.contains("RStartServiceW") || message.contains("RCreateServiceW"), "{message}");
     assert!(!outcome.has("warnings"), "{:?}", outcome.result);
-    assert_clean(&host, &before, Duration::from_secs(10));
+    host.assert_clean_within(&before, PATIENCE).expect("a clean host");
 }
 
 #[test]
@@ -341,17 +343,17 @@ fn run_with_service(program: &str) -> String {
     let outcome = outcome.expect("one JSON object");
     let message = outcome.assert_failed();
     assert!(!outcome.has("warnings"), "{:?}", outcome.result);
-    assert_clean(&host, &before, Duration::from_secs(10));
+    host.assert_clean_within(&before, PATIENCE).expect("a clean host");
     message.to_owned()
 }
 
 fn refusing<const N: usize>(refusals: [Refusal; N]) -> Host {
-    Host::from(Lab::start(&LabOptions { refusals: refusals.into(), ..LabOptions::default() }).expect("a lab"))
+    Host::of_lab(&LabOptions { refusals: refusals.into(), ..LabOptions::default() })
 }
 
 /// A lab for one test, so that others may run beside it.
 fn host() -> Host {
-    Host::from(Lab::start(&LabOptions::default()).expect("a lab"))
+    Host::of_lab(&LabOptions::default())
 }
 
 fn emit(proxy: &Proxy) -> Value {
@@ -361,24 +363,6 @@ fn emit(proxy: &Proxy) -> Value {
         "executable": r"C:\lab\probe.exe",
         "arguments": format!("emit stdout {SIZE}"),
     })
-}
-
-/// Does the work for every item, a few at once, and answers what went wrong, line by line.
-fn at_once<T: Sync>(count: usize, items: &[T], work: impl Fn(&T) -> Result<(), String> + Sync) -> String {
-    let next = AtomicUsize::new(0);
-    let failures = Mutex::new(Vec::new());
-    thread::scope(|scope| {
-        for _ in 0..count {
-            scope.spawn(|| {
-                while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if let Err(failure) = work(item) {
-                        failures.lock().expect("nobody panics with it").push(failure);
-                    }
-                }
-            });
-        }
-    });
-    failures.into_inner().expect("nobody panics with it").join("\n")
 }
 
 /// A run that was broken fails, or has come to its end before.
@@ -401,38 +385,9 @@ fn interrupt(host: &Host, arguments: &str, name: &str, moment: Duration) -> (Out
     let proxy = proxy.expect("a proxy");
     let options = host.probe_options(arguments, &json!({ "port": proxy.port(), "connection_timeout": 10 }));
     let task = Task::new(&host.options(&options)).expect("a task");
-    signal(&task, name, moment)
-}
-
-/// Sends the module a signal some time after its start; answers how long it took to end.
-fn signal(task: &Task, name: &str, moment: Duration) -> (Output, Duration) {
-    let module = task.command().expect("the module").spawn().expect("the module starts");
-    // The signal is for the module, which is the one child of `timeout`.
-    let children = format!("/proc/{0}/task/{0}/children", module.id());
-    let child = loop {
-        match fs::read_to_string(&children).expect("the children of `timeout`").trim() {
-            "" => thread::sleep(Duration::from_millis(1)),
-            child => break child.to_owned(),
-        }
-    };
-    thread::sleep(moment);
-    let started = Instant::now();
-    // One that has ended already needs none.
-    let _ = Program::new("kill").args([&format!("-{name}"), &child]).stderr(Stdio::null()).status();
-    (module.wait_with_output().expect("the module ends"), started.elapsed())
-}
-
-#[track_caller]
-fn assert_clean(host: &Host, before: &Snapshot, patience: Duration) {
-    let started = Instant::now();
-    loop {
-        let left = host.snapshot().expect("a snapshot").since(before);
-        if left.is_empty() {
-            return;
-        }
-        assert!(started.elapsed() < patience, "left on the host: {}", left.join(", "));
-        thread::sleep(Duration::from_millis(50));
-    }
+    // One that has ended already needs no signal.
+    let module = task.interrupt(name, moment).expect("the module ends");
+    (module.output, module.elapsed)
 }
 
 #[track_caller]

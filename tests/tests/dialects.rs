@@ -1,7 +1,7 @@
 //! What may be negotiated: dialects, ciphers, signatures, sizes and credits, as the host is set up.
 
 use end_to_end::host::Host;
-use end_to_end::lab::{Lab, LabOptions};
+use end_to_end::lab::LabOptions;
 use end_to_end::module::Outcome;
 use end_to_end::server::Recorder;
 use lab_windows::pattern;
@@ -13,7 +13,7 @@ const SIZE: usize = 300_000;
 /// A lab that differs from the usual one by lines of smb.conf.
 fn lab_with(smb_conf: &[&str]) -> Host {
     let smb_conf = smb_conf.iter().map(ToString::to_string).collect();
-    Host::from(Lab::start(&LabOptions { smb_conf, ..LabOptions::default() }).expect("a lab"))
+    Host::of_lab(&LabOptions { smb_conf, ..LabOptions::default() })
 }
 
 fn run(host: &Host, encrypt: bool) -> Outcome {

@@ -1,14 +1,12 @@
 //! Somebody on the way who alters, withholds, repeats and invents. Nothing of that is believed, nothing of it makes
 //! the module hang, and afterwards the host is as it was.
 
-use std::fmt::Write;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use end_to_end::crowd::at_once;
 use end_to_end::host::Host;
-use end_to_end::lab::{Lab, LabOptions};
+use end_to_end::lab::LabOptions;
 use end_to_end::module::{Outcome, Task};
 use end_to_end::proxy::Sender::{Client, Server};
 use end_to_end::proxy::*;
@@ -380,18 +378,10 @@ fn on_lab(smb_conf: &[&str], test: impl FnOnce(&Host)) {
     const PATIENCE: Duration = Duration::from_secs(75);
 
     let smb_conf = smb_conf.iter().map(ToString::to_string).collect();
-    let host = Host::from(Lab::start(&LabOptions { smb_conf, ..LabOptions::default() }).expect("a lab"));
+    let host = Host::of_lab(&LabOptions { smb_conf, ..LabOptions::default() });
     let before = host.snapshot().expect("a snapshot");
     test(&host);
-    let started = Instant::now();
-    loop {
-        let left = host.snapshot().expect("a snapshot").since(&before);
-        if left.is_empty() {
-            return;
-        }
-        assert!(started.elapsed() < PATIENCE, "left on the host: {}", left.join(", "));
-        thread::sleep(Duration::from_millis(100));
-    }
+    host.assert_clean_within(&before, PATIENCE).expect("a clean host");
 }
 
 /// A case whose every connection is spoilt: nothing gets as far as the host.
@@ -420,21 +410,9 @@ fn check_waiting(host: &Host, cases: Vec<Case>) {
 #[track_caller]
 fn check_at_once(count: usize, host: &Host, cases: Vec<Case>) {
     assert!(!cases.is_empty());
-    let next = AtomicUsize::new(0);
-    let failures = Mutex::new(String::new());
-    thread::scope(|scope| {
-        for _ in 0..count {
-            scope.spawn(|| {
-                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if let Err(reason) = run(host, case) {
-                        let mut failures = failures.lock().expect("nobody panics with it");
-                        let _ = writeln!(failures, "{}, encrypt: {}: {reason}", case.name, case.encrypt);
-                    }
-                }
-            });
-        }
+    let failures = at_once(count, &cases, |case| {
+        run(host, case).map_err(|reason| format!("{}, encrypt: {}: {reason}", case.name, case.encrypt))
     });
-    let failures = failures.into_inner().expect("nobody panics with it");
     assert!(failures.is_empty(), "of {} cases failed:\n{failures}", cases.len());
 }
 

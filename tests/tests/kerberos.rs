@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use end_to_end::host::{Host, not_run};
 use end_to_end::kdc::{Kdc, OLD_HOST, OLD_REALM, OTHER_REALM, PASSWORD, REALM, REFERRED_HOST};
-use end_to_end::lab::{Lab, LabOptions, UNICODE_ADMINISTRATOR};
+use end_to_end::lab::{LabOptions, UNICODE_ADMINISTRATOR};
 use end_to_end::module::{Outcome, Task, outcome};
 use end_to_end::server::{SilentServer, refused_port};
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ fn in_realm(test: impl FnOnce(&Member)) {
     let member = MEMBER.get_or_init(|| {
         let kdc = Kdc::start().expect("a KDC");
         let options = LabOptions { smb_conf: kdc.smb_conf(), ..LabOptions::default() };
-        Mutex::new(Member { kdc, host: Host::from(Lab::start(&options).expect("a lab")) })
+        Mutex::new(Member { kdc, host: Host::of_lab(&options) })
     });
     let member = member.lock().unwrap_or_else(PoisonError::into_inner);
     let before = member.host.snapshot().expect("a look at the host before the test");
@@ -574,7 +574,7 @@ fn a_host_outside_of_a_realm_takes_ntlm() {
     in_realm(|member| {
         let smb_conf =
             member.kdc.smb_conf().into_iter().filter(|line| line.starts_with("username map")).collect();
-        let host = Host::from(Lab::start(&LabOptions { smb_conf, ..LabOptions::default() }).expect("a lab"));
+        let host = Host::of_lab(&LabOptions { smb_conf, ..LabOptions::default() });
         let cache = cache_of(member, &administrator(), &[]);
         let run = || Run::new(member).with("port", host.port());
         run().cache(&cache).assert_told(&["does not offer Kerberos"]);

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use end_to_end::host::Host;
-use end_to_end::lab::{Lab, LabOptions};
+use end_to_end::lab::LabOptions;
 use end_to_end::proxy::{Behaviour, Proxy};
 use serde_json::json;
 
@@ -50,5 +50,5 @@ fn a_hundred_megabytes_pass_both_ways_at_once() {
 
 /// A lab for one test, so that others may run beside it.
 fn host() -> Host {
-    Host::from(Lab::start(&LabOptions::default()).expect("a lab"))
+    Host::of_lab(&LabOptions::default())
 }

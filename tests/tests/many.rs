@@ -1,9 +1,9 @@
 //! Many runs, at once and in a row, and runs whose client goes away.
 
 use std::fs;
-use std::process::{Command, Output};
+use std::process::Output;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use end_to_end::host::{Host, on_host};
 use end_to_end::module::{self, Task};
@@ -50,13 +50,9 @@ fn fifty_runs_in_a_row_leave_nothing() {
 /// Sends the module a signal in the middle of a run.
 fn interrupt(host: &Host, arguments: &str, signal: &str) -> (Output, Duration) {
     let task = Task::new(&host.options(&host.probe_options(arguments, &json!({})))).expect("a task");
-    let module = task.command().expect("the module").spawn().expect("the module starts");
-    thread::sleep(Duration::from_secs(2));
-    let started = Instant::now();
-    // The signal is for the module, which is the one child of `timeout`.
-    let kill = format!("kill -{signal} $(cat /proc/{0}/task/{0}/children)", module.id());
-    assert!(Command::new("sh").args(["-c", &kill]).status().expect("sh").success());
-    (module.wait_with_output().expect("the module ends"), started.elapsed())
+    let module = task.interrupt(signal, Duration::from_secs(2)).expect("the module ends");
+    assert!(module.arrived, "the module had ended: {:?}", module.output);
+    (module.output, module.elapsed)
 }
 
 #[test]

@@ -1,9 +1,7 @@
 //! Accounts and shares that only a lab can be given. What any host may refuse is in `connection.rs`.
 
 use end_to_end::host::{Host, on_lab};
-use end_to_end::lab::{
-    Account, DISABLED, EXPIRED, LOCKED, Lab, LabOptions, ORDINARY_USER, UNICODE_ADMINISTRATOR,
-};
+use end_to_end::lab::{Account, DISABLED, EXPIRED, LOCKED, LabOptions, ORDINARY_USER, UNICODE_ADMINISTRATOR};
 use end_to_end::module::Outcome;
 use serde_json::json;
 
@@ -46,8 +44,7 @@ fn names_and_passwords_may_be_any_unicode() {
 
 #[test]
 fn a_share_that_cannot_be_written_is_told() {
-    let lab = Lab::start(&LabOptions { read_only: true, ..LabOptions::default() }).expect("a lab");
-    let host = Host::from(lab);
+    let host = Host::of_lab(&LabOptions { read_only: true, ..LabOptions::default() });
     let outcome = host.probe("exit 0", &json!({}));
     let message = outcome.assert_failed();
     assert!(

@@ -25,7 +25,7 @@ const BEGINNINGS: [&str; 5] = [
 #[test]
 fn the_same_tasks_have_the_same_results() {
     let lab = LabOptions { form: Form::Interop, ..LabOptions::default() };
-    let host = Host::from(Lab::start(&lab).expect("a lab"));
+    let host = Host::of_lab(&lab);
     let tasks = tasks(&host);
     let before = host.snapshot().expect("a snapshot");
     let ours: Vec<_> = tasks.iter().map(|task| host.run(task)).collect();
