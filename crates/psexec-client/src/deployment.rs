@@ -7,6 +7,7 @@ use tokio::time::sleep;
 
 use crate::connect::within;
 use crate::error::{At, ErrorKind, Failure, Loss, NtStatus, Step};
+use crate::retry::Pauses;
 use crate::scm::ServiceManager;
 use crate::smb::{FileHandle, Request, Session, created_file, expect};
 use crate::trace::Trace;
@@ -164,7 +165,7 @@ impl<'a> Deployment<'a> {
                         self.name.service()
                     )));
                 }
-                Ok(()) => sleep(MAX_PAUSE).await,
+                Ok(()) => sleep(Pauses::LONGEST).await,
                 Err(ErrorKind::ServiceStopped { .. }) => break,
                 Err(error) => return Err(error),
             }
@@ -248,15 +249,14 @@ impl<'a> Deployment<'a> {
             return Ok(());
         }
         let started = Instant::now();
-        let mut pause = Duration::from_millis(1);
+        let mut pauses = Pauses::new();
         loop {
             match within(REQUEST, delete_file(self.session, self.admin, &self.name.executable())).await {
                 Ok(()) => break,
                 Err(ErrorKind::Status { status, .. })
                     if is_still_held(status) && started.elapsed() < REMOVE =>
                 {
-                    sleep(pause).await;
-                    pause = (pause * 2).min(MAX_PAUSE);
+                    pauses.pause().await;
                 }
                 Err(error) => return Err(error),
             }
@@ -279,7 +279,7 @@ impl ServiceState {
 ///
 /// [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
 async fn stop(manager: &mut ServiceManager<'_>, service: Handle) -> Result<(), ErrorKind> {
-    let mut pause = Duration::from_millis(1);
+    let mut pauses = Pauses::new();
     loop {
         let control = RControlService { service, control: SERVICE_CONTROL_STOP };
         let error = match manager.call(&control).await {
@@ -289,12 +289,12 @@ async fn stop(manager: &mut ServiceManager<'_>, service: Handle) -> Result<(), E
         };
         match manager.call(&RQueryServiceStatus { service }).await?.status.current_state {
             SERVICE_STOPPED | SERVICE_STOP_PENDING => return Ok(()),
-            SERVICE_START_PENDING => sleep(pause).await,
+            SERVICE_START_PENDING => {}
             // It may have come up in between, and not for ever.
-            _ if pause < MAX_PAUSE => sleep(pause).await,
-            _ => return Err(error),
+            _ if pauses.are_longest() => return Err(error),
+            _ => {}
         }
-        pause = (pause * 2).min(MAX_PAUSE);
+        pauses.pause().await;
     }
 }
 
@@ -393,7 +393,5 @@ const START: Duration = Duration::from_secs(90);
 /// How long a process whose connection was lost may take to end before it is left alone; our service leaves five seconds
 /// after it.
 const END: Duration = Duration::from_secs(15);
-/// The longest pause between two tries.
-const MAX_PAUSE: Duration = Duration::from_millis(250);
 /// Bound of each part of the removal, and how long a file may be held.
 const REMOVE: Duration = Duration::from_secs(10);

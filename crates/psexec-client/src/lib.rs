@@ -8,6 +8,7 @@ mod connect;
 mod deployment;
 mod error;
 mod pipes;
+mod retry;
 mod run;
 mod scm;
 mod smb;

@@ -12,6 +12,7 @@ use crate::connect::{connect, within};
 use crate::deployment::{Deployment, has_ended};
 use crate::error::{At, Error, ErrorKind, Failure, NtStatus, Step};
 use crate::pipes::{decode, read_message, read_to_end, write_and_close, write_message};
+use crate::retry::Pauses;
 use crate::smb::{FileHandle, Request, Session, created_file, expect, ioctl_output};
 use crate::sweep::sweep;
 use crate::trace::Trace;
@@ -201,7 +202,7 @@ async fn open_pipes(
     let name = deployment.name.clone();
     let settings = encode_settings(&name, process).at(Step::StartProcess)?;
     let started = Instant::now();
-    let mut pause = Duration::from_millis(1);
+    let mut pauses = Pauses::new();
     let mut asked = Instant::now();
     let (main_name, out, err, input) =
         (name.executable(), name.stdout_pipe(), name.stderr_pipe(), name.stdin_pipe());
@@ -233,8 +234,7 @@ async fn open_pipes(
             deployment.check_running().await.at(Step::OpenPipe)?;
             asked = Instant::now();
         }
-        sleep(pause).await;
-        pause = (pause * 2).min(Duration::from_millis(250));
+        pauses.pause().await;
     }
 }
 
@@ -293,7 +293,7 @@ async fn open_std_late(
     direction: Direction,
 ) -> Result<FileHandle, ErrorKind> {
     let started = Instant::now();
-    let mut pause = Duration::from_millis(1);
+    let mut pauses = Pauses::new();
     loop {
         if let Some(pipe) = open_std(session, ipc, Some(name), direction).await? {
             return Ok(pipe);
@@ -301,8 +301,7 @@ async fn open_std_late(
         if started.elapsed() >= OPEN_PIPE {
             return Err(ErrorKind::NoPipe(OPEN_PIPE));
         }
-        sleep(pause).await;
-        pause = (pause * 2).min(Duration::from_millis(250));
+        pauses.pause().await;
     }
 }
 

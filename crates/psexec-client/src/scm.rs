@@ -9,17 +9,15 @@ use std::time::{Duration, Instant};
 
 use psexec_protocol::rpc::{self, ResponseAssembler};
 use psexec_protocol::scmr::{self, Answer, Call};
-use tokio::time::sleep;
 
 use crate::error::{ErrorKind, NtStatus};
+use crate::retry::Pauses;
 use crate::smb::{Channel, FileHandle, Request, created_file, expect, ioctl_output, read_data};
 
 /// Bytes asked for when an answer goes on.
 const READ_LENGTH: u32 = 65536;
 /// How long another program may keep the manager's database locked.
 const LOCKED: Duration = Duration::from_secs(30);
-/// The longest pause between two tries.
-const MAX_PAUSE: Duration = Duration::from_millis(250);
 
 /// An open and bound `svcctl` pipe.
 pub(crate) struct ServiceManager<'a> {
@@ -34,15 +32,14 @@ pub(crate) struct ServiceManager<'a> {
 impl<'a> ServiceManager<'a> {
     /// Opens the pipe and binds, in one wait for the server; in more as long as every instance of the pipe is taken.
     pub(crate) async fn bind(channel: &'a Channel, ipc: u32) -> Result<Self, ErrorKind> {
-        let mut pause = Duration::from_millis(1);
+        let mut pauses = Pauses::new();
         loop {
             match Self::try_bind(channel, ipc).await {
                 Err(ErrorKind::Status {
                     status: NtStatus::PIPE_NOT_AVAILABLE | NtStatus::INSTANCE_NOT_AVAILABLE,
                     ..
                 }) => {
-                    sleep(pause).await;
-                    pause = (pause * 2).min(MAX_PAUSE);
+                    pauses.pause().await;
                 }
                 bound => return bound,
             }
@@ -72,14 +69,13 @@ impl<'a> ServiceManager<'a> {
     /// for: the call has done nothing then.
     pub(crate) async fn call<C: Call>(&mut self, call: &C) -> Result<C::Answer, ErrorKind> {
         let started = Instant::now();
-        let mut pause = Duration::from_millis(1);
+        let mut pauses = Pauses::new();
         loop {
             let answer = self.exchange(call).await?;
             match answer.return_code() {
                 scmr::ERROR_SUCCESS => return Ok(answer),
                 scmr::ERROR_SERVICE_DATABASE_LOCKED if started.elapsed() < LOCKED => {
-                    sleep(pause).await;
-                    pause = (pause * 2).min(MAX_PAUSE);
+                    pauses.pause().await;
                 }
                 code => return Err(ErrorKind::ServiceManager { call: method_name::<C>(), code }),
             }
