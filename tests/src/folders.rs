@@ -1,7 +1,12 @@
 //! Where things are.
 
 use std::env;
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The top of the repository.
 pub fn repository() -> PathBuf {
@@ -38,4 +43,36 @@ pub fn ansible() -> PathBuf {
 /// Where the collection is installed for the demonstration and the tests.
 pub fn collections() -> PathBuf {
     target().join("collections")
+}
+
+/// A folder that other users of this machine can enter, as those above us may forbid. Dropping it removes it.
+#[derive(Debug)]
+pub struct Public(PathBuf);
+
+impl Public {
+    /// Makes one.
+    pub fn make() -> io::Result<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let folder = env::temp_dir().join(format!("psexec-test-{}-{count}", process::id()));
+        // Not one that somebody else has made in our place.
+        fs::create_dir(&folder)?;
+        let public = Self(folder);
+        fs::set_permissions(&public.0, fs::Permissions::from_mode(0o755))?;
+        Ok(public)
+    }
+
+    /// Copies a file into the folder, with its permissions, for root.
+    pub fn copy(&self, file: &Path) -> io::Result<PathBuf> {
+        let copy = self.0.join(file.file_name().unwrap_or_default());
+        fs::copy(file, &copy)?;
+        Ok(copy)
+    }
+}
+
+impl Drop for Public {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }

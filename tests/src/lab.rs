@@ -3,10 +3,11 @@
 //!
 //! What it cannot show: accounts, tokens, sessions, real consoles, antivirus. See `tests/lab/README.md`.
 
-mod chroot;
 mod parts;
+pub mod powershell;
 mod snapshot;
 mod stand_ins;
+mod system;
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -24,6 +25,7 @@ use crate::folders;
 pub use parts::{Form, Parts};
 pub use snapshot::Snapshot;
 pub use stand_ins::LOGONS;
+pub use system::{Making, System, VARIABLE};
 
 /// An account of the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +73,9 @@ pub const ACCOUNTS: [Account; 6] =
 pub struct LabOptions {
     /// The name of its state folder. Labs of different names run side by side.
     pub name: String,
-    /// What stands for Windows.
+    /// The system that its smbd and its Wine come from.
+    pub system: System,
+    /// What it has beside them.
     pub form: Form,
     /// Whether the lab runs on when its [`Lab`] is dropped and this program ends.
     pub stays: bool,
@@ -93,6 +97,7 @@ impl Default for LabOptions {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         Self {
             name: format!("test-{}-{count}", std::process::id()),
+            system: System::chosen(),
             form: Form::Plain,
             stays: false,
             read_only: false,
@@ -120,6 +125,7 @@ pub struct Refusal {
 /// the end of this program, whatever ends it.
 #[derive(Debug)]
 pub struct Lab {
+    system: System,
     form: Form,
     state: PathBuf,
     port: u16,
@@ -131,7 +137,7 @@ impl Lab {
     /// Starts a lab; one of the same name is stopped before. Takes about a second, and the first time as long as
     /// the parts need to be built.
     pub fn start(options: &LabOptions) -> Result<Self> {
-        let parts = Parts::prepare(options.form)?;
+        let parts = Parts::prepare(options.system, options.form)?;
         Self::start_with(&parts, options)
     }
 
@@ -143,12 +149,16 @@ impl Lab {
             fs::remove_dir_all(&state).with_context(|| format!("cannot remove {}", state.display()))?;
         }
         fs::create_dir_all(&state)?;
-        let mut lab = Self { form: options.form, keeper: None, port: 0, relay_port: 0, state };
+        let (system, form) = (options.system, options.form);
+        let mut lab = Self { system, form, keeper: None, port: 0, relay_port: 0, state };
         lab.keeper = Some(lab.keeper()?);
         parts.copy_prefix(&lab.state.join("prefix"))?;
+        if form == Form::PowerShell {
+            powershell::start_display(system, &lab.state)?;
+        }
         lab.relay_port = lab.start_relay(options)?;
         lab.port = lab.start_smbd(parts, options)?;
-        let running = format!("{} {} {:?}", lab.port, lab.relay_port, lab.form);
+        let running = format!("{} {} {} {form:?}", lab.port, lab.relay_port, system.name());
         fs::write(lab.state.join("running"), running)?;
         if options.stays {
             lab.let_go();
@@ -160,10 +170,11 @@ impl Lab {
     pub fn running(name: &str) -> Option<Self> {
         let state = folders::labs().join(name);
         let running = fs::read_to_string(state.join("running")).ok()?;
-        let [port, relay_port, form] = running.split(' ').collect::<Vec<_>>().try_into().ok()?;
-        let form = [Form::Plain, Form::Interop].into_iter().find(|known| format!("{known:?}") == form)?;
+        let [port, relay_port, system, form] = running.split(' ').collect::<Vec<_>>().try_into().ok()?;
+        let system = system.parse().ok()?;
+        let form = Form::ALL.into_iter().find(|known| format!("{known:?}") == form)?;
         let (port, relay_port) = (port.parse().ok()?, relay_port.parse().ok()?);
-        let lab = Self { form, keeper: None, port, relay_port, state };
+        let lab = Self { system, form, keeper: None, port, relay_port, state };
         (lab.inventory().is_ok() && answers(lab.port)).then_some(lab)
     }
 
@@ -189,9 +200,19 @@ impl Lab {
 
     /// Runs a Windows program on the host by hand, past SMB and everything else.
     pub fn run_program(&self, program: &str, arguments: &[&str]) -> Result<Output> {
-        let mut wine = self.form.wine(&self.state);
+        let mut wine = parts::wine(self.system, self.form, &self.state);
         wine.arg(program).args(arguments).stdin(Stdio::null());
         wine.output().context("wine does not start")
+    }
+
+    /// A program that sees files as smbd does, still without its arguments: what is mounted by it is mounted for smbd.
+    pub fn beside_smbd(&self, program: &str) -> Result<Command> {
+        let folder = self.state.join("samba/pid");
+        let file = fs::read_dir(&folder)?.flatten().map(|entry| entry.path()).find(|path| path.is_file());
+        let pid = fs::read_to_string(file.context("smbd has left no file with its number")?)?;
+        let mut command = Command::new("nsenter");
+        command.args(["--mount", "--root", "--target", pid.trim(), program]);
+        Ok(command)
     }
 
     /// Stops the lab now; dropping it does the same, but keeps quiet about what goes wrong.
@@ -220,7 +241,7 @@ impl Lab {
 
     fn start_relay(&self, options: &LabOptions) -> Result<u16> {
         let log = self.state.join("relay.log");
-        let mut relay = self.form.wine(&self.state);
+        let mut relay = parts::wine(self.system, self.form, &self.state);
         relay.arg(r"C:\lab\relay.exe").arg(options.pipe_buffer.to_string());
         relay
             .args(options.refusals.iter().map(|call| format!("{}:{}:{}", call.opnum, call.code, call.count)));
@@ -236,10 +257,13 @@ impl Lab {
         let port = free_port()?;
         self.configure(parts, options, port)?;
         let log = self.state.join("smbd.out");
-        let mut smbd = Command::new("/usr/sbin/smbd");
+        // The library is for smbd alone, not for what starts it.
+        let mut smbd = self.system.command("/usr/bin/env");
+        smbd.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("LANG", "C.UTF-8");
+        smbd.arg(format!("LD_PRELOAD={}", parts.shim.display())).arg("/usr/sbin/smbd");
         smbd.args(["--foreground", "--no-process-group", "--debug-stdout", "--configfile"]);
         smbd.arg(samba.join("smb.conf"));
-        smbd.env(parts::MARK, &self.state).env("LD_PRELOAD", &parts.shim);
+        smbd.env(parts::MARK, &self.state);
         smbd.env("LAB_RELAY_PORT", self.relay_port.to_string());
         smbd.env("LAB_PIPE_BUFFER", options.pipe_buffer.to_string());
         let mut smbd = start(&mut smbd, &log)?;

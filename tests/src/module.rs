@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Map, Value, json};
 
-use crate::folders;
+use crate::folders::{self, Public};
 
 /// A run of the module longer than this is a hang.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -100,9 +100,15 @@ impl Task {
         Ok(Self { arguments: file })
     }
 
-    /// Lets another user of this machine read the file, and nobody else but root.
-    pub fn give_to(&self, user: u32) -> Result<()> {
-        Ok(chown(&self.arguments, Some(user), None)?)
+    /// A command line like [`Self::command`]'s, for another user of this machine, who may not enter our folders: the module
+    /// is in `public`, and the file is there for this user alone.
+    pub fn command_for(&self, user: u32, public: &Public) -> Result<Command> {
+        let arguments = public.copy(&self.arguments)?;
+        chown(&arguments, Some(user), None)?;
+        let mut command = limited();
+        command.args(["setpriv", &format!("--reuid={user}"), "--clear-groups"]);
+        command.arg(public.copy(&module()?)?).arg(arguments);
+        Ok(command)
     }
 
     /// The module's command line, with `timeout` around it, which passes signals on.
@@ -112,12 +118,8 @@ impl Task {
 
     /// Like [`Self::command`], with the module as the last argument of another program, such as a debugger.
     pub fn command_under(&self, program: &[String]) -> Result<Command> {
-        let module = folders::module();
-        ensure!(module.exists(), "{} is missing: run `cargo xtask build`", module.display());
-        let mut command = Command::new("timeout");
-        command.arg("--kill-after=10").arg(PATIENCE.as_secs().to_string());
-        command.args(program).arg(module).arg(&self.arguments);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut command = limited();
+        command.args(program).arg(module()?).arg(&self.arguments);
         Ok(command)
     }
 
@@ -149,6 +151,20 @@ impl Task {
         let output = self.command()?.output().context("the module does not start")?;
         outcome(&output, started.elapsed())
     }
+}
+
+/// `timeout`, to which the program that it bounds is still to be given.
+fn limited() -> Command {
+    let mut command = Command::new("timeout");
+    command.arg("--kill-after=10").arg(PATIENCE.as_secs().to_string());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn module() -> Result<PathBuf> {
+    let module = folders::module();
+    ensure!(module.exists(), "{} is missing: run `cargo xtask build`", module.display());
+    Ok(module)
 }
 
 impl Drop for Task {

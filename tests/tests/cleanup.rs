@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use end_to_end::crowd::at_once;
 use end_to_end::folders;
 use end_to_end::host::{Host, not_run};
-use end_to_end::lab::{LabOptions, Refusal, Snapshot};
+use end_to_end::lab::{Lab, LabOptions, Refusal, Snapshot};
 use end_to_end::module::{self, Outcome, Task};
 use end_to_end::proxy::*;
 use lab_windows::pattern;
@@ -286,7 +286,7 @@ fn an_admin_share_that_cannot_be_written_is_told() {
 fn a_full_disk_is_told() {
     let host = host();
     let before = host.snapshot().expect("a snapshot");
-    let Some(disk) = SmallDisk::mount(&windows(&host)) else {
+    let Some(disk) = SmallDisk::mount(host.lab().expect("the lab")) else {
         return not_run("this kernel mounts no overlays here");
     };
     for encrypt in [true, false] {
@@ -481,37 +481,41 @@ fn run_with_number(host: &Host, number: u32) -> Outcome {
     outcome
 }
 
-/// A disk with little room, laid over a folder until this is dropped.
-struct SmallDisk {
+/// A disk with little room in the place of smbd's `C:\Windows`, until this is dropped.
+struct SmallDisk<'a> {
+    lab: &'a Lab,
     folder: PathBuf,
     disk: PathBuf,
 }
 
-impl SmallDisk {
+impl<'a> SmallDisk<'a> {
     /// `None` if it is not allowed.
-    fn mount(folder: &Path) -> Option<Self> {
-        let disk = folders::target().join("cleanup").join(format!("disk-{}", std::process::id()));
-        fs::create_dir_all(&disk).expect("a folder");
-        let small = Self { folder: folder.to_path_buf(), disk };
-        let mount = |arguments: &[&str], place: &Path| {
-            Program::new("mount").args(arguments).arg(place).status().is_ok_and(|status| status.success())
-        };
-        if !mount(&["-t", "tmpfs", "-o", "size=64k", "tmpfs"], &small.disk) {
-            return None;
-        }
+    fn mount(lab: &'a Lab) -> Option<Self> {
+        let small = Self { lab, folder: lab.drive_c().join("windows"), disk: lab.state().join("disk") };
+        fs::create_dir_all(&small.disk).expect("a folder");
         let (upper, work) = (small.disk.join("upper"), small.disk.join("work"));
-        fs::create_dir(&upper).and_then(|()| fs::create_dir(&work)).expect("folders");
-        let layers =
-            format!("lowerdir={},upperdir={},workdir={}", folder.display(), upper.display(), work.display());
-        mount(&["-t", "overlay", "-o", &layers, "overlay"], folder).then_some(small)
+        let layers = format!(
+            "lowerdir={},upperdir={},workdir={}",
+            small.folder.display(),
+            upper.display(),
+            work.display()
+        );
+        let made = small.run("mount", &["-t", "tmpfs", "-o", "size=64k", "tmpfs"], &[&small.disk])
+            && small.run("mkdir", &[], &[&upper, &work])
+            && small.run("mount", &["-t", "overlay", "-o", &layers, "overlay"], &[&small.folder]);
+        made.then_some(small)
+    }
+
+    fn run(&self, program: &str, arguments: &[&str], places: &[&Path]) -> bool {
+        let mut command = self.lab.beside_smbd(program).expect("smbd runs");
+        command.args(arguments).args(places).status().is_ok_and(|status| status.success())
     }
 }
 
-impl Drop for SmallDisk {
+impl Drop for SmallDisk<'_> {
     fn drop(&mut self) {
         for place in [&self.folder, &self.disk] {
-            let _ = Program::new("umount").args(["--lazy"]).arg(place).status();
+            self.run("umount", &["--lazy"], &[place]);
         }
-        let _ = fs::remove_dir_all(&self.disk);
     }
 }

@@ -8,6 +8,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use end_to_end::folders::Public;
 use end_to_end::host::{Host, not_run};
 use end_to_end::kdc::{Kdc, OLD_HOST, OLD_REALM, OTHER_REALM, PASSWORD, REALM, REFERRED_HOST};
 use end_to_end::lab::{LabOptions, UNICODE_ADMINISTRATOR};
@@ -45,7 +46,6 @@ struct Run<'a> {
     options: Value,
     configuration: String,
     cache: Option<String>,
-    user: Option<u32>,
     wrapper: Vec<String>,
 }
 
@@ -65,7 +65,6 @@ impl<'a> Run<'a> {
             options,
             configuration: configuration.display().to_string(),
             cache,
-            user: None,
             wrapper: Vec::new(),
         }
     }
@@ -99,12 +98,6 @@ impl<'a> Run<'a> {
         self.configuration(&path)
     }
 
-    /// Another user of this machine for the module.
-    fn by(mut self, user: u32) -> Self {
-        self.user = Some(user);
-        self.under(&["setpriv", &format!("--reuid={user}"), "--clear-groups"])
-    }
-
     /// A program that starts the module, with its arguments.
     fn under(mut self, wrapper: &[&str]) -> Self {
         self.wrapper = wrapper.iter().map(ToString::to_string).collect();
@@ -113,18 +106,33 @@ impl<'a> Run<'a> {
 
     #[track_caller]
     fn run(&self) -> Outcome {
-        let host = &self.member.host;
-        let options = host.options(&host.probe_options("exit 0", &self.options));
-        let task = Task::new(&options).expect("a task");
-        if let Some(user) = self.user {
-            task.give_to(user).expect("the file is root's");
-        }
-        let module = task.command().expect("a command");
+        let module = self.task().command().expect("a command");
         let mut words = self.wrapper.iter().map(Into::into).collect::<Vec<_>>();
         words.push(module.get_program().to_owned());
         words.extend(module.get_args().map(ToOwned::to_owned));
         let mut command = Command::new(&words[0]);
-        command.args(&words[1..]).stdin(Stdio::null()).env("KRB5_CONFIG", &self.configuration);
+        command.args(&words[1..]);
+        self.run_command(command)
+    }
+
+    /// Another user of this machine runs the module, with a copy of the cache that is still ours.
+    #[track_caller]
+    fn run_by(mut self, user: u32) -> Outcome {
+        let public = Public::make().expect("a folder");
+        let copy = |file: &str| public.copy(Path::new(file)).expect("a copy").display().to_string();
+        self.configuration = copy(&self.configuration);
+        self.cache = self.cache.map(|cache| format!("FILE:{}", copy(cache.trim_start_matches("FILE:"))));
+        self.run_command(self.task().command_for(user, &public).expect("a command"))
+    }
+
+    fn task(&self) -> Task {
+        let host = &self.member.host;
+        Task::new(&host.options(&host.probe_options("exit 0", &self.options))).expect("a task")
+    }
+
+    #[track_caller]
+    fn run_command(&self, mut command: Command) -> Outcome {
+        command.stdin(Stdio::null()).env("KRB5_CONFIG", &self.configuration);
         match &self.cache {
             Some(cache) => command.env("KRB5CCNAME", cache),
             None => command.env_remove("KRB5CCNAME"),
@@ -146,14 +154,18 @@ impl<'a> Run<'a> {
     /// Fails the test unless the module is refused, for a reason with these words in it.
     #[track_caller]
     fn assert_told(&self, words: &[&str]) {
-        let outcome = self.run();
-        let message = outcome.assert_failed();
-        assert!(message.contains(AUTHENTICATION), "{message}");
-        for word in words {
-            assert!(message.contains(word), "no {word:?} in: {message}");
-        }
-        assert!(!outcome.has("changed"), "{:?}", outcome.result);
+        assert_told(&self.run(), words);
     }
+}
+
+#[track_caller]
+fn assert_told(outcome: &Outcome, words: &[&str]) {
+    let message = outcome.assert_failed();
+    assert!(message.contains(AUTHENTICATION), "{message}");
+    for word in words {
+        assert!(message.contains(word), "no {word:?} in: {message}");
+    }
+    assert!(!outcome.has("changed"), "{:?}", outcome.result);
 }
 
 /// A cache of a file with a ticket-granting ticket of the principal.
@@ -281,9 +293,10 @@ impl KcmDaemon {
         Some(daemon)
     }
 
-    /// The command that starts programs where the daemon's socket is.
-    fn namespace(&self) -> [String; 4] {
-        ["nsenter".into(), "--mount".into(), "--target".into(), self.0.id().to_string()]
+    /// The command that starts programs where the daemon's socket is. The root is not that of the namespace where these
+    /// tests run in a chroot.
+    fn namespace(&self) -> [String; 5] {
+        ["nsenter".into(), "--mount".into(), "--root".into(), "--target".into(), self.0.id().to_string()]
     }
 }
 
@@ -471,8 +484,8 @@ fn a_truncated_cache_is_explained_or_serves() {
 fn a_cache_of_somebody_else_is_explained() {
     in_realm(|member| {
         let cache = cache_of(member, &administrator(), &[]);
-        let run = Run::new(member).cache(&cache).by(65534);
-        run.assert_told(&["cannot be read", "owns"]);
+        let outcome = Run::new(member).cache(&cache).run_by(65534);
+        assert_told(&outcome, &["cannot be read", "owns"]);
     });
 }
 

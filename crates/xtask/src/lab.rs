@@ -4,18 +4,23 @@ use std::fs;
 
 use anyhow::Result;
 use end_to_end::folders;
-use end_to_end::lab::{self, ACCOUNTS, Form, Lab, LabOptions, Parts};
+use end_to_end::lab::{self, ACCOUNTS, Form, Lab, LabOptions, Parts, System};
 
 use crate::{packages, step};
 
 /// The lab that is meant if none is named.
 pub(crate) const NAME: &str = "default";
 
-/// The lab of this name runs 32-bit programs too, and has stand-ins for accounts.
+/// The lab of this name has stand-ins for accounts, that of the other a PowerShell.
 const INTEROP: &str = "interop";
+const POWERSHELL: &str = "powershell";
 
 pub(crate) fn up(name: &str) -> Result<()> {
-    let form = if name == INTEROP { Form::Interop } else { Form::Plain };
+    let form = match name {
+        INTEROP => Form::Interop,
+        POWERSHELL => Form::PowerShell,
+        _ => Form::Plain,
+    };
     let parts = prepare(form)?;
     let options = LabOptions { name: name.into(), form, stays: true, ..LabOptions::default() };
     print(name, &Lab::start_with(&parts, &options)?);
@@ -25,11 +30,17 @@ pub(crate) fn up(name: &str) -> Result<()> {
 /// Installs and builds what a lab is made of.
 pub(crate) fn prepare(form: Form) -> Result<Parts> {
     packages::for_lab(form)?;
+    let system = System::chosen();
+    if let Some(making) = system.making()? {
+        step::run(&format!("make a chroot of {system}"), &mut making.command()?)?;
+        making.finish()?;
+    }
     let title = match form {
         Form::Plain => "build the lab's programs and its Wine prefix",
-        Form::Interop => "build the lab's programs and its chroot with Wine for 32-bit programs",
+        Form::Interop => "build the lab's programs, its Wine prefix and its stand-ins",
+        Form::PowerShell => "build the lab's programs and its Wine prefix with PowerShell",
     };
-    step::work(title, || Parts::prepare(form))
+    step::work(title, || Parts::prepare(system, form))
 }
 
 pub(crate) fn down(name: &str) -> Result<()> {

@@ -1,18 +1,19 @@
 /* Preloaded into Debian's smbd: the named pipes of IPC$ are those of a Wine prefix.
  *
  * smbd reaches a pipe by connecting to the Unix socket <ncalrpc dir>/np/<pipe>, where it speaks its
- * named-pipe-auth protocol. This library replaces five of smbd's functions:
+ * named-pipe-auth protocol. This library replaces six of the functions that smbd calls:
  *
  * connect()                        dials the relay that runs in Wine instead of such a socket;
  * map_nt_error_from_unix()         learns the status of a pipe whose instances are all in use;
  * smb2_ioctl_named_pipe()          learns FSCTL_PIPE_WAIT, which plain smbd does not support;
  * nt_status_np_pipe()              reports a closed pipe as Windows does;
+ * epoll_ctl()                      keeps what is still to be read of a pipe whose other end is closed;
  * lp_rpc_start_on_demand_helpers() keeps smbd from waiting for a helper that does not know the pipe.
  *
  * LAB_RELAY_PORT is the relay's port, LAB_PIPE_BUFFER the size in bytes of the socket buffers that
  * stand in for a pipe's buffer.
  *
- * The layouts below are those of Samba 4.17; whoever preloads this checks smbd's version first.
+ * The layouts below are those of Samba 4.17 and 4.22: in another smbd this says so, and ends it.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -22,8 +23,10 @@
 #include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -57,7 +60,10 @@ enum {
 static int number_from_environment(const char *name)
 {
 	const char *text = getenv(name);
-	return text ? atoi(text) : 0;
+	int number = 0;
+	/* By hand: what atoi() is compiled to depends on the C library's version, and smbd's may be older. */
+	while (text && *text >= '0' && *text <= '9') number = 10 * number + (*text++ - '0');
+	return number;
 }
 
 static int real_connect(int fd, const struct sockaddr *address, socklen_t length)
@@ -174,7 +180,20 @@ bool lp_rpc_start_on_demand_helpers(void)
 	return !nobody_serves_it && real && real();
 }
 
-/* ---- Samba 4.17, by declaration only ------------------------------------------------------------ */
+/* ---- Samba, by declaration only ------------------------------------------------------------------ */
+
+__attribute__((constructor)) static void check_version(void)
+{
+	static const char *const known[] = {"4.17.", "4.22."};
+	const char *(*samba_version_string)(void) = (const char *(*)(void))dlsym(RTLD_DEFAULT, "samba_version_string");
+	const char *version;
+	if (!samba_version_string) return; /* a program that smbd starts, and no part of Samba */
+	version = samba_version_string();
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (!strncmp(version, known[i], strlen(known[i]))) return;
+	fprintf(stderr, "smbd_pipes.so knows Samba 4.17 and 4.22; this is Samba %s\n", version);
+	_exit(1);
+}
 
 typedef struct {
 	uint32_t v;
@@ -294,6 +313,18 @@ struct tevent_req *smb2_ioctl_named_pipe(uint32_t code, struct tevent_context *e
 	if (code == FSCTL_PIPE_WAIT) return pipe_wait(events, request, state->in_input);
 	if (!real) real = (handler)dlsym(RTLD_NEXT, "smb2_ioctl_named_pipe");
 	return real(code, events, request, state);
+}
+
+/* ---- the end of a pipe --------------------------------------------------------------------------- */
+
+/* Samba 4.22 wants to hear of the end of a stream even where nobody reads from it, and then forgets what has not been
+ * read yet. Whoever reads hears of the end behind the last byte. */
+int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
+{
+	static int (*real)(int, int, int, struct epoll_event *);
+	if (event) event->events &= ~(uint32_t)EPOLLRDHUP;
+	if (!real) real = (int (*)(int, int, int, struct epoll_event *))dlsym(RTLD_NEXT, "epoll_ctl");
+	return real(epoll, operation, fd, event);
 }
 
 /* ---- statuses that Windows gives ---------------------------------------------------------------- */

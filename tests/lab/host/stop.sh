@@ -19,6 +19,10 @@ while pids=$(of_this_lab) && [ -n "$pids" ]; do
     sleep 0.02
 done
 
+if [ -s "$state/display" ]; then
+    display=$(cat "$state/display")
+    rm -f "/tmp/.X$display-lock" "/tmp/.X11-unix/X$display"
+fi
 if [ -L "$state/sockets" ]; then
     rm -rf "$(readlink "$state/sockets")" "$state/sockets"
 fi

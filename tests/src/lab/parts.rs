@@ -6,100 +6,85 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use windows_build::Programs;
 
-use super::{ACCOUNTS, Account, chroot, stand_ins};
+use super::system::{self, System};
+use super::{ACCOUNTS, Account, powershell, stand_ins};
 use crate::folders;
 
 /// Every process of a lab has this in its environment, with the lab's state folder.
 pub(super) const MARK: &str = "PSEXEC_LAB";
 
-/// The shim knows the layout of one structure of this version.
-const SAMBA: &str = "4.17.";
-
-const WINE: &str = "/usr/lib/wine/wine64";
-/// It starts 64-bit programs by means of the other.
-const CHROOTS_WINE: &str = "/usr/lib/wine/wine";
-const WINESERVER: &str = "/usr/lib/wine/wineserver";
-
-/// Debian's packages that a lab needs, each with a file that it brings.
-const PACKAGES: [(&str, &str); 5] = [
-    ("samba", "/usr/sbin/smbd"),
-    ("samba-common-bin", "/usr/bin/smbpasswd"),
-    ("wine64", WINE),
-    ("gcc", "/usr/bin/gcc"),
-    ("libc6-dev", "/usr/include/stdlib.h"),
-];
+/// Debian's packages that a lab needs on this machine, each with a file that it brings.
+const PACKAGES: [(&str, &str); 3] =
+    [("mmdebstrap", "/usr/bin/mmdebstrap"), ("gcc", "/usr/bin/gcc"), ("libc6-dev", "/usr/include/stdlib.h")];
 
 /// What a lab of the form [`Form::Interop`] needs beside them.
-const INTEROP_PACKAGES: [(&str, &str); 3] = [
-    ("debootstrap", "/usr/sbin/debootstrap"),
+const INTEROP_PACKAGES: [(&str, &str); 2] = [
     ("gcc-mingw-w64-i686-win32", "/usr/bin/i686-w64-mingw32-gcc"),
     ("gcc-mingw-w64-x86-64-win32", "/usr/bin/x86_64-w64-mingw32-gcc"),
 ];
 
-/// What stands for Windows in a lab.
+/// What a lab has beside smbd and Wine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Form {
-    /// This machine's own Wine, for 64-bit programs. Every process is the same user's.
+    /// Nothing. Every process is the same user's.
     #[default]
     Plain,
-    /// Wine in a chroot, for 32-bit programs as well, with stand-ins for accounts, whoami.exe and powershell.exe.
+    /// Stand-ins for accounts, whoami.exe and powershell.exe.
     Interop,
+    /// The PowerShell that [`powershell::VARIABLE`] names.
+    PowerShell,
 }
 
 impl Form {
-    /// Which of Debian's packages a lab of this form still needs.
+    /// Every form, for whoever has to find one by its name.
+    pub(super) const ALL: [Self; 3] = [Self::Plain, Self::Interop, Self::PowerShell];
+
+    /// Which of Debian's packages a lab of this form still needs on this machine.
     pub fn debian_packages_missing(self) -> Vec<&'static str> {
         let more: &[_] = match self {
-            Self::Plain => &[],
+            Self::Plain | Self::PowerShell => &[],
             Self::Interop => &INTEROP_PACKAGES,
         };
         let needed = PACKAGES.iter().chain(more);
         needed.filter(|(_, file)| !Path::new(file).exists()).map(|(package, _)| *package).collect()
     }
 
-    /// Wine, to run a program in the prefix of the lab with this state folder.
-    pub(super) fn wine(self, state: &Path) -> Command {
-        let (wine, loader) = match self {
-            Self::Plain => (Command::new(WINE), WINE),
-            Self::Interop => (chroot::command(CHROOTS_WINE), CHROOTS_WINE),
-        };
-        let mut wine = without_random_addresses(wine);
-        let mut overrides = "mscoree=;mshtml=;winemenubuilder.exe=".to_owned();
-        if self == Self::Interop {
-            overrides += stand_ins::OVERRIDES;
+    /// Libraries and programs of Wine's that are not to be used. Without mscoree no program of .NET runs.
+    fn overrides(self) -> String {
+        let none = "mshtml=;winemenubuilder.exe=";
+        match self {
+            Self::Plain => format!("mscoree=;{none}"),
+            Self::Interop => format!("mscoree=;{none}{}", stand_ins::OVERRIDES),
+            Self::PowerShell => none.to_owned(),
         }
-        wine.env_clear()
-            .env("PATH", "/usr/lib/wine:/usr/sbin:/usr/bin:/sbin:/bin")
-            .env("HOME", state)
-            .env("LANG", "C.UTF-8")
-            .env("WINEPREFIX", state.join("prefix"))
-            .env("WINEARCH", "win64")
-            .env("WINELOADER", loader)
-            .env("WINEDEBUG", std::env::var("WINEDEBUG").unwrap_or_else(|_| "-all".into()))
-            .env("WINEDLLOVERRIDES", overrides)
-            .env(MARK, state)
-            .current_dir(state);
-        wine
     }
+}
 
-    /// Waits until the last of Wine's own programs has ended; it writes the registry then.
-    fn wait_for_wineserver(self, prefix: &Path) -> Result<()> {
-        let mut wineserver = match self {
-            Self::Plain => Command::new(WINESERVER),
-            Self::Interop => chroot::command(WINESERVER),
-        };
-        run(wineserver.arg("-w").env("WINEPREFIX", prefix))
+/// Wine, to run a program in the prefix of the lab with this state folder.
+pub(super) fn wine(system: System, form: Form, state: &Path) -> Command {
+    let mut wine = without_random_addresses(system.command(system::WINE));
+    wine.env_clear()
+        .env("PATH", "/usr/lib/wine:/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("HOME", state)
+        .env("LANG", "C.UTF-8")
+        .env("WINEPREFIX", state.join("prefix"))
+        .env("WINEARCH", "win64")
+        .env("WINELOADER", system::WINE)
+        .env("WINEDEBUG", std::env::var("WINEDEBUG").unwrap_or_else(|_| "-all".into()))
+        .env("WINEDLLOVERRIDES", form.overrides())
+        .env(MARK, state);
+    if let Some(display) = powershell::display(state) {
+        wine.env("DISPLAY", display);
     }
+    wine
+}
 
-    fn template(self) -> PathBuf {
-        folders::labs().join("build").join(match self {
-            Self::Plain => "template",
-            Self::Interop => "template-interop",
-        })
-    }
+/// Waits until the last of Wine's own programs has ended; it writes the registry then.
+pub(super) fn wait_for_wineserver(system: System, prefix: &Path) -> Result<()> {
+    run(system.command(system::WINESERVER).arg("-w").env("WINEPREFIX", prefix))
 }
 
 /// Windows programs have a page at the address 0x7ffe0000, whatever happens. Linux lets a program's heap begin anywhere
@@ -136,21 +121,26 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// Builds what is missing or out of date: a minute the first time, then nothing.
-    pub fn prepare(form: Form) -> Result<Self> {
-        check_host(form)?;
+    /// Builds what is missing or out of date: some minutes the first time, then nothing.
+    pub fn prepare(system: System, form: Form) -> Result<Self> {
+        check_machine(form)?;
         let build = folders::labs().join("build");
         fs::create_dir_all(&build)?;
+        system.prepare()?;
         let programs = Self::build_programs()?;
         let shim = build_shim(&build)?;
-        if form == Form::Interop {
-            chroot::prepare()?;
-            stand_ins::build()?;
+        let plain = build.join(format!("template-{}", system.name()));
+        if !plain.exists() {
+            make_beside(&plain, |fresh| make_template(system, fresh))?;
         }
-        let template = form.template();
-        if !template.exists() {
-            make_template(form, &template)?;
-        }
+        let template = match form {
+            Form::Plain => plain,
+            Form::Interop => {
+                stand_ins::build()?;
+                plain
+            }
+            Form::PowerShell => powershell::template(system, &plain)?,
+        };
         Ok(Self { form, shim, template, programs })
     }
 
@@ -174,7 +164,7 @@ impl Parts {
                 .with_context(|| format!("{program} is missing"))?;
         }
         match self.form {
-            Form::Plain => Ok(()),
+            Form::Plain | Form::PowerShell => Ok(()),
             Form::Interop => stand_ins::install(to),
         }
     }
@@ -184,16 +174,11 @@ impl Parts {
     }
 }
 
-fn check_host(form: Form) -> Result<()> {
+fn check_machine(form: Form) -> Result<()> {
     let missing = form.debian_packages_missing();
     ensure!(missing.is_empty(), "the lab needs Debian's packages {}", missing.join(", "));
     let output = Command::new("id").arg("-u").output()?;
-    ensure!(output.stdout == b"0\n", "the lab needs root: smbd has to change users");
-    let output = Command::new("/usr/sbin/smbd").arg("--version").output()?;
-    let version = String::from_utf8_lossy(&output.stdout);
-    if !version.starts_with(&format!("Version {SAMBA}")) {
-        bail!("the lab needs Samba {SAMBA}x, as Debian 12 has it; here is {}", version.trim());
-    }
+    ensure!(output.stdout == b"0\n", "the lab needs root: it makes a chroot, and smbd has to change users");
     Ok(())
 }
 
@@ -217,22 +202,25 @@ pub(super) fn is_older(made: &Path, source: &Path) -> bool {
 }
 
 /// Made beside its place and renamed, so that two programs that make it at once do no harm.
-fn make_template(form: Form, place: &Path) -> Result<()> {
+pub(super) fn make_beside(place: &Path, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let fresh = place.with_extension(std::process::id().to_string());
-    let made = make_prefix(form, &fresh).and_then(|()| make_accounts(&fresh.join("samba")));
+    // Left by one that was cut off and had the same number.
+    let _ = fs::remove_dir_all(&fresh);
+    let made = make(&fresh);
     if made.is_err() || fs::rename(&fresh, place).is_err() {
         fs::remove_dir_all(&fresh)?;
     }
     made
 }
 
-fn make_prefix(form: Form, state: &Path) -> Result<()> {
-    fs::create_dir_all(state)?;
-    run(form.wine(state).args(["wineboot", "--init"]))?;
-    form.wait_for_wineserver(&state.join("prefix"))
+fn make_template(system: System, fresh: &Path) -> Result<()> {
+    fs::create_dir_all(fresh)?;
+    run(wine(system, Form::Plain, fresh).args(["wineboot", "--init"]))?;
+    wait_for_wineserver(system, &fresh.join("prefix"))?;
+    make_accounts(system, &fresh.join("samba"))
 }
 
-fn make_accounts(samba: &Path) -> Result<()> {
+fn make_accounts(system: System, samba: &Path) -> Result<()> {
     fs::create_dir_all(samba.join("private"))?;
     let map: String =
         ACCOUNTS.iter().map(|account| format!("{} = {}\n", account.unix, account.name)).collect();
@@ -245,14 +233,14 @@ fn make_accounts(samba: &Path) -> Result<()> {
     let smb_conf = samba.join("accounts.conf");
     fs::write(&smb_conf, settings)?;
     for account in &ACCOUNTS {
-        add_account(&smb_conf, account)?;
+        add_account(system, &smb_conf, account)?;
     }
     fs::remove_file(smb_conf)?;
     Ok(())
 }
 
-fn add_account(smb_conf: &Path, account: &Account) -> Result<()> {
-    let mut add = Command::new("smbpasswd");
+fn add_account(system: System, smb_conf: &Path, account: &Account) -> Result<()> {
+    let mut add = system.command("/usr/bin/smbpasswd");
     add.arg("-c").arg(smb_conf).args(["-s", "-a", account.unix]).env("LANG", "C.UTF-8");
     add.stdin(Stdio::piped()).stdout(Stdio::null());
     let mut add = add.spawn().context("smbpasswd does not start")?;
@@ -263,12 +251,17 @@ fn add_account(smb_conf: &Path, account: &Account) -> Result<()> {
     if account.pdbedit.is_empty() {
         return Ok(());
     }
-    run(Command::new("pdbedit").arg("-s").arg(smb_conf).args(["-u", account.unix]).args(account.pdbedit))
+    run(system
+        .command("/usr/bin/pdbedit")
+        .arg("-s")
+        .arg(smb_conf)
+        .args(["-u", account.unix])
+        .args(account.pdbedit))
 }
 
 /// Copies a folder. Programs and libraries become hard links: they are hundreds of megabytes, and no test writes
 /// to Wine's own.
-fn copy_tree(from: &Path, to: &Path) -> Result<()> {
+pub(super) fn copy_tree(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to)?;
     fs::set_permissions(to, from.metadata()?.permissions())?;
     for entry in fs::read_dir(from)? {

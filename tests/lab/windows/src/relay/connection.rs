@@ -112,8 +112,10 @@ fn relay(stream: &TcpStream, pipe: &NamedPipe, name: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// The server's side of Samba's named-pipe-auth protocol, level 7: whoever smbd has let in is welcome.
+/// The server's side of Samba's named-pipe-auth protocol: whoever smbd has let in is welcome. Samba 4.17 speaks level 7
+/// and 4.22 level 8, which differ in what is asked and not in the answer.
 fn accept_named_pipe_auth(mut stream: &TcpStream, framed: bool) -> io::Result<()> {
+    const KNOWN_LEVELS: [u32; 2] = [7, 8];
     const LONGEST_REQUEST: usize = 0x00ff_ffff;
     const MESSAGE_MODE: u16 = 2;
     const BYTE_MODE: u16 = 1;
@@ -127,14 +129,17 @@ fn accept_named_pipe_auth(mut stream: &TcpStream, framed: bool) -> io::Result<()
     }
     let mut request = vec![0; length];
     stream.read_exact(&mut request)?;
-    if !request.starts_with(b"NPAM") {
-        return Err(io::Error::other("not a named-pipe-auth request"));
-    }
+    let level = request.strip_prefix(b"NPAM").and_then(|rest| rest.first_chunk().copied());
+    let level = level.map(u32::from_le_bytes);
+    let Some(level) = level.filter(|level| KNOWN_LEVELS.contains(level)) else {
+        let text = format!("named-pipe-auth {level:?} is asked for, known are {KNOWN_LEVELS:?}");
+        return Err(io::Error::other(text));
+    };
     let mut reply = Vec::with_capacity(36);
     reply.extend_from_slice(&32_u32.to_be_bytes()); // length of what follows
     reply.extend_from_slice(b"NPAM");
-    reply.extend_from_slice(&7_u32.to_le_bytes()); // level
-    reply.extend_from_slice(&7_u32.to_le_bytes()); // the union's switch
+    reply.extend_from_slice(&level.to_le_bytes());
+    reply.extend_from_slice(&level.to_le_bytes()); // the union's switch
     reply.extend_from_slice(&if framed { MESSAGE_MODE } else { BYTE_MODE }.to_le_bytes());
     reply.extend_from_slice(&DEVICE_STATE.to_le_bytes());
     reply.extend_from_slice(&0_u32.to_le_bytes()); // padding

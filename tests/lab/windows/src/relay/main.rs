@@ -2,7 +2,8 @@
 //!
 //! `relay BUFFER [OPNUM:CODE:COUNT ...]` listens on a free port of the loopback, prints `relay ready PORT`, and from then
 //! on logs every pipe's opening, waiting and end. BUFFER is the size in bytes of the socket's send buffer, which stands
-//! in for the pipe's. The first COUNT calls of the service control manager's method OPNUM are refused with CODE.
+//! in for the pipe's. Its repairs are made for certain versions of Wine: in another it says so, and ends. The first COUNT
+//! calls of the service control manager's method OPNUM are refused with CODE.
 
 #[cfg(windows)]
 mod connection;
@@ -12,11 +13,14 @@ mod inventory;
 mod named_pipe;
 #[cfg(windows)]
 mod svcctl;
+#[cfg(windows)]
+mod version;
 
 #[cfg(windows)]
 fn main() -> std::io::Result<()> {
     use std::net::{Ipv4Addr, TcpListener};
 
+    version::check()?;
     let mut arguments = std::env::args().skip(1);
     let buffer = arguments.next().and_then(|text| text.parse().ok()).unwrap_or(4096);
     svcctl::refuse(arguments.filter_map(|text| svcctl::Refusal::parse(&text)));
