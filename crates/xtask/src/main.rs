@@ -16,15 +16,18 @@ mod python;
 mod step;
 mod test;
 
-use std::process::ExitCode;
+use std::env;
+use std::process::{Command, ExitCode};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+use end_to_end::lab::{System, VARIABLE};
 
 const USAGE: &str = "\
 cargo xtask COMMAND
 
   demo               run a command on a Windows host of the project's own, with Ansible
   test               check and test everything
+  test --lab NAME    the same in the lab of another system: debian12
   test --interop     only the tests with programs of other projects on the other side
   test --host        only the end-to-end tests that can run against the Windows host that PSEXEC_TEST_HOST names
   test --fuzz [S]    only the fuzz targets, each for S seconds
@@ -36,7 +39,7 @@ cargo xtask COMMAND
 ";
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<String> = env::args().skip(1).collect();
     match run(&arguments.iter().map(String::as_str).collect::<Vec<_>>()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: &[&str]) -> Result<()> {
     match arguments {
+        [command, "--lab", name, rest @ ..] => in_lab(name, &[&[*command], rest].concat()),
         ["demo"] => demo::run(),
         ["test"] => test::run(),
         ["test", "--interop"] => interop::run(),
@@ -70,4 +74,13 @@ fn run(arguments: &[&str]) -> Result<()> {
         [] => bail!("no command\n\n{USAGE}"),
         [command, ..] => bail!("unknown command: {command}\n\n{USAGE}"),
     }
+}
+
+/// Runs this program once more, with all labs of this system.
+fn in_lab(name: &str, arguments: &[&str]) -> Result<()> {
+    let system: System = name.parse()?;
+    let mut again = Command::new(env::current_exe()?);
+    let status = again.args(arguments).env(VARIABLE, name).status().context("xtask does not start")?;
+    ensure!(status.success(), "not everything went well in the lab of {system}");
+    Ok(())
 }

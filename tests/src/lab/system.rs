@@ -1,7 +1,7 @@
 //! Where a lab's smbd and Wine come from: a Debian of the project's own in a chroot, the same whatever this machine runs.
 //!
-//! Programs are started in it one by one, each in a mount namespace of its own: nothing is mounted for anybody else, and
-//! nothing has to be unmounted. The labs' folder and `/tmp` are where they are outside.
+//! Programs are started in it one by one, each in namespaces of its own: nothing is mounted for anybody else, and nothing
+//! has to be unmounted. The labs' folder and `/tmp` are where they are outside; the host's name is its own.
 
 use std::env;
 use std::fmt;
@@ -70,11 +70,12 @@ impl System {
     pub(super) fn command(self, program: &str) -> Command {
         const ENTER: &str = r#"
             root=$1 labs=$2; shift 2
+            echo winhost > /proc/sys/kernel/hostname &&
             mount -t proc proc "$root/proc" && mount --bind /dev "$root/dev" && mount --bind /tmp "$root/tmp" &&
             mkdir -p "$root$labs" && mount --bind "$labs" "$root$labs" && exec chroot "$root" "$@""#;
 
         let mut command = Command::new("unshare");
-        command.args(["--mount", "--propagation", "private", "/bin/sh", "-c", ENTER, "chroot"]);
+        command.args(["--uts", "--mount", "--propagation", "private", "/bin/sh", "-c", ENTER, "chroot"]);
         command.arg(self.root()).arg(folders::labs()).arg(program);
         command
     }
@@ -126,8 +127,9 @@ impl System {
         folders::labs().join("build").join(self.name())
     }
 
+    /// The number counts what is done beside.
     fn recipe(self) -> String {
-        format!("{} {}\n", self.suite(), PACKAGES)
+        format!("2 {} {}\n", self.suite(), PACKAGES)
     }
 }
 
@@ -176,6 +178,12 @@ impl Making {
 
     /// Puts what the command has made into its place. Where another program was quicker, its own is as good.
     pub fn finish(self) -> Result<()> {
+        let etc = self.fresh.join("etc");
+        // Names are looked up in files alone: smbd asks for its own and its clients' now and then, and stands still for the
+        // five seconds that a name server may take.
+        fs::write(etc.join("hosts"), "127.0.0.1 localhost winhost\n::1 localhost\n")?;
+        fs::write(etc.join("nsswitch.conf"), "passwd: files\ngroup: files\nhosts: files\n")?;
+        // Last: with this file the chroot counts as whole.
         fs::write(self.fresh.join(RECIPE), self.system.recipe())?;
         if self.place.exists() && !self.place.join(RECIPE).exists() {
             fs::remove_dir_all(&self.place)?;
