@@ -1,4 +1,4 @@
-/* A stand-in for the accounts of Windows, of which Wine 8 has none: there, every process is the same user's,
+/* A stand-in for the accounts of Windows, of which Wine has none: there, every process is the same user's,
  * LogonUserW lets everybody in, and neither integrity levels nor restricted or linked tokens exist.
  *
  * It takes the place of wtsapi32.dll, which both services that it serves import, our own and PAExec.exe. Once loaded it

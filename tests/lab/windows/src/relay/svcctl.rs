@@ -1,5 +1,5 @@
-//! Faults of Wine 8.0's service control manager, mended on the way. A client that gets along with them would
-//! show nothing of how it gets along with Windows.
+//! Faults of Wine's service control manager, seen in 8.0, mended on the way. A client that gets along with them would show
+//! nothing of how it gets along with Windows. An answer without the fault is left as it is.
 //!
 //! - Every answer bears call id 1: the request's is put back.
 //! - RQueryServiceStatus (opnum 6) is answered with ERROR_CALL_NOT_IMPLEMENTED: RQueryServiceStatusEx
