@@ -62,8 +62,10 @@ fn declare_inputs(workspace: &Path) {
         "Cargo.lock",
         "crates/psexec/build.rs",
         "crates/psexec-service",
-        "crates/psexec-protocol/src",
-        "crates/psexec-protocol/Cargo.toml",
+        "crates/paexec/src",
+        "crates/paexec/Cargo.toml",
+        "crates/wire/src",
+        "crates/wire/Cargo.toml",
     ] {
         println!("cargo:rerun-if-changed={}", workspace.join(path).display());
     }

@@ -14,8 +14,8 @@ use end_to_end::lab::{Lab, LabOptions, Refusal, Snapshot};
 use end_to_end::module::{self, Outcome, Task};
 use end_to_end::proxy::*;
 use lab_windows::pattern;
-use psexec_protocol::paexec::RunName;
-use psexec_protocol::scmr::*;
+use msrpc::scmr::*;
+use paexec::RunName;
 use serde_json::{Value, json};
 
 const SIZE: usize = 3000;

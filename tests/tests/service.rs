@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use end_to_end::folders;
 use end_to_end::lab::{Lab, LabOptions};
-use psexec_protocol::paexec::{Message, MessageBody, RunName, Settings, StartApp};
+use paexec::{Message, MessageBody, RunName, Settings, StartApp};
 
 /// The service of a run, as our client or another names it.
 const OURS: u32 = 0x8000_0001;

@@ -7,17 +7,21 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::Connection;
-use crate::auth::Authenticator;
-use crate::error::{At, ErrorKind, Failure, Step};
-use crate::smb::{self, Channel, Session};
-use crate::trace::Trace;
+use negotiate_auth::{
+    ChannelBindings, Credentials, KerberosError, Mechanism, Negotiation, ServiceClass, Target,
+};
+use smb_client::{Encryption, Negotiated, NtStatus, Session, SessionId};
 
-/// Connects and authenticates; each step within the connection's time-out. `previous_session` is that of a connection
-/// which was lost, or 0.
+use crate::Connection;
+use crate::error::{At, CredentialsError, ErrorKind, Failure, Step};
+use crate::trace::Trace;
+use crate::waiting::within;
+
+/// Connects and authenticates; each step within the connection's time-out. `previous` is the session of a connection
+/// which was lost.
 pub(crate) async fn connect(
     connection: &Connection,
-    previous_session: u64,
+    previous: Option<SessionId>,
     trace: &Trace,
 ) -> Result<Session, Failure> {
     let bound = connection.timeout;
@@ -28,31 +32,56 @@ pub(crate) async fn connect(
     trace
         .note(format!("connected to {}", stream.peer_addr().map_or_else(|_| host.into(), |a| a.to_string())));
 
-    let negotiating = smb::Connection::negotiate(Channel::new(stream));
-    let negotiated = within(bound, negotiating).await.at(Step::Negotiate)?;
+    let negotiated = within(bound, Negotiated::negotiate(stream)).await.at(Step::Negotiate)?;
+    let credentials = credentials(connection).at(Step::Authenticate)?;
+    let target = Target { service: ServiceClass::Cifs, host, channel_bindings: ChannelBindings::NONE };
     // Kerberos bounds what it asks its KDC by itself.
-    let mut authenticator =
-        Authenticator::new(connection, negotiated.security_buffer(), trace).await.at(Step::Authenticate)?;
-    let authenticating = negotiated.authenticate(&mut authenticator, connection.encrypt, previous_session);
+    let starting = Negotiation::start(&credentials, &target, negotiated.security_buffer(), bound);
+    let started = starting.await.at(Step::Authenticate)?;
+    if let Some(error) = &started.instead_of_kerberos {
+        trace.note(format!("NTLM in place of Kerberos: {error}"));
+    }
+    let mechanism = started.negotiation.mechanism();
+    let authenticating = negotiated.authenticate(started, connection.encryption(), previous);
     let session = within(bound, authenticating)
         .await
-        .map_err(|error| authenticator.explain(error))
+        .map_err(|error| explain(error, &mechanism))
         .at(Step::Authenticate)?;
     trace.note(format!(
         "authenticated with {} over {}, {}",
-        authenticator.name(),
-        session.negotiated.dialect_name(),
+        mechanism.name(),
+        session.dialect_name(),
         session.protection_name()
     ));
     Ok(session)
 }
 
-/// Bounds a step of the connection.
-pub(crate) async fn within<T, E: Into<ErrorKind>>(
-    bound: Duration,
-    step: impl Future<Output = Result<T, E>>,
-) -> Result<T, ErrorKind> {
-    timeout(bound, step).await.map_err(|_| ErrorKind::TimedOut(bound))?.map_err(Into::into)
+impl Connection {
+    fn encryption(&self) -> Encryption {
+        if self.encrypt { Encryption::Required } else { Encryption::AsServerDemands }
+    }
+}
+
+fn credentials(connection: &Connection) -> Result<Credentials, ErrorKind> {
+    match (connection.username.clone(), connection.password.clone()) {
+        (None, None) => Ok(Credentials::DefaultTicket),
+        (Some(username), None) => Ok(Credentials::TicketOf { username }),
+        (Some(username), Some(password)) => Ok(Credentials::Password { username, password }),
+        (None, Some(_)) => Err(ErrorKind::Credentials(CredentialsError::NoUsername)),
+    }
+}
+
+/// What a refused SESSION_SETUP says about a Kerberos ticket.
+fn explain(error: ErrorKind, mechanism: &Mechanism) -> ErrorKind {
+    match (mechanism, error) {
+        (
+            Mechanism::Kerberos { service },
+            ErrorKind::Status {
+                status: status @ (NtStatus::LOGON_FAILURE | NtStatus::ACCESS_DENIED), ..
+            },
+        ) => KerberosError::Refused { service: service.clone(), reason: status.to_string() }.into(),
+        (_, error) => error,
+    }
 }
 
 async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, ErrorKind> {

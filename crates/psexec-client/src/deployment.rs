@@ -1,28 +1,26 @@
 //! Our service on the host: uploaded, created, started; stopped, deleted, its file removed.
 use std::time::{Duration, Instant};
 
-use psexec_protocol::paexec::RunName;
-use psexec_protocol::scmr::*;
+use msrpc::scmr::*;
+use paexec::RunName;
+use smb_client::{Loss, NtStatus, Session, Tree};
 use tokio::time::sleep;
 
-use crate::connect::within;
-use crate::error::{At, ErrorKind, Failure, Loss, NtStatus, Step};
-use crate::retry::Pauses;
+use crate::error::{At, ErrorKind, Failure, Step};
 use crate::scm::ServiceManager;
-use crate::smb::{FileHandle, Request, Session, created_file, expect};
 use crate::trace::Trace;
+use crate::waiting::{Pauses, within};
 
 /// What a run has put on a host, and has to take away again.
 ///
 /// INVARIANT: what may exist on the host is recorded here before the request that makes it leaves, so that
 /// [`Deployment::remove`] finds it wherever the run was cut off.
 pub(crate) struct Deployment<'a> {
-    session: &'a Session,
     trace: &'a Trace,
     pub(crate) name: RunName,
-    pub(crate) ipc: u32,
-    pub(crate) admin: u32,
-    manager: Option<ServiceManager<'a>>,
+    pub(crate) ipc: Tree,
+    pub(crate) admin: Tree,
+    manager: Option<ServiceManager>,
     file_may_exist: bool,
     service: ServiceState,
     /// START_APP may have reached the service.
@@ -42,18 +40,19 @@ enum ServiceState {
 impl<'a> Deployment<'a> {
     /// Connects both shares; nothing is on the host yet.
     pub(crate) async fn begin(
-        session: &'a Session,
+        session: &Session,
         host: &str,
         name: RunName,
         trace: &'a Trace,
     ) -> Result<Self, Failure> {
-        let ipc = session.connect_tree(host, "IPC$").await.at(Step::ConnectIpc)?;
-        let admin = session.connect_tree(host, "ADMIN$").await.at(Step::ConnectAdmin)?;
-        let ipc = within(REQUEST, session.connected_tree(ipc)).await.at(Step::ConnectIpc)?;
-        let admin = within(REQUEST, session.connected_tree(admin)).await.at(Step::ConnectAdmin)?;
+        // Polled together, both requests leave before either is answered.
+        let (ipc, admin) = tokio::join!(
+            within(REQUEST, session.connect_tree(host, "IPC$")),
+            within(REQUEST, session.connect_tree(host, "ADMIN$")),
+        );
+        let (ipc, admin) = (ipc.at(Step::ConnectIpc)?, admin.at(Step::ConnectAdmin)?);
         trace.note("connected to IPC$ and ADMIN$");
         Ok(Deployment {
-            session,
             trace,
             name,
             ipc,
@@ -70,9 +69,9 @@ impl<'a> Deployment<'a> {
         self.file_may_exist = true;
         let file = self.name.executable();
         let (validated, uploaded, manager) = tokio::join!(
-            within(REQUEST, self.session.check_negotiation(self.ipc)),
-            within(UPLOAD, upload(self.session, self.admin, &file, image)),
-            within(REQUEST, open_manager(self.session, self.ipc)),
+            within(REQUEST, self.ipc.validate_negotiation()),
+            within(UPLOAD, self.admin.write_new_file(&file, image)),
+            within(REQUEST, open_manager(&self.ipc)),
         );
         validated.at(Step::Negotiate)?;
         let (manager, handle) = manager.at(Step::OpenServiceManager)?;
@@ -228,7 +227,7 @@ impl<'a> Deployment<'a> {
 
     /// The answer to our RCreateServiceW did not arrive: looks whether it was carried out.
     async fn find_service(&mut self) -> Result<(), ErrorKind> {
-        let (mut manager, handle) = open_manager(self.session, self.ipc).await?;
+        let (mut manager, handle) = open_manager(&self.ipc).await?;
         let open = ROpenServiceW {
             manager: handle,
             service_name: self.name.service(),
@@ -251,7 +250,7 @@ impl<'a> Deployment<'a> {
         let started = Instant::now();
         let mut pauses = Pauses::new();
         loop {
-            match within(REQUEST, delete_file(self.session, self.admin, &self.name.executable())).await {
+            match within(REQUEST, delete_file(&self.admin, &self.name.executable())).await {
                 Ok(()) => break,
                 Err(ErrorKind::Status { status, .. })
                     if is_still_held(status) && started.elapsed() < REMOVE =>
@@ -278,7 +277,7 @@ impl ServiceState {
 /// Stops a service, [MS-SCMR] 3.1.4.2. One that is just starting takes no controls yet, and is waited for.
 ///
 /// [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
-async fn stop(manager: &mut ServiceManager<'_>, service: Handle) -> Result<(), ErrorKind> {
+async fn stop(manager: &mut ServiceManager, service: Handle) -> Result<(), ErrorKind> {
     let mut pauses = Pauses::new();
     loop {
         let control = RControlService { service, control: SERVICE_CONTROL_STOP };
@@ -309,20 +308,17 @@ fn unless_lost(error: ErrorKind, text: String) -> Result<String, Loss> {
 /// Opens the service manager, [MS-SCMR] 3.1.4.15 ROpenSCManagerW.
 ///
 /// [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
-pub(crate) async fn open_manager(
-    session: &Session,
-    ipc: u32,
-) -> Result<(ServiceManager<'_>, Handle), ErrorKind> {
-    let mut manager = ServiceManager::bind(&session.channel, ipc).await?;
+pub(crate) async fn open_manager(ipc: &Tree) -> Result<(ServiceManager, Handle), ErrorKind> {
+    let mut manager = ServiceManager::bind(ipc).await?;
     let desired_access = SC_MANAGER_CONNECT | SC_MANAGER_CREATE_SERVICE | SC_MANAGER_ENUMERATE_SERVICE;
     let opened = manager.call(&ROpenSCManagerW { machine_name: None, desired_access }).await?;
     Ok((manager, opened.handle))
 }
 
 /// Whether a run's service has come to its end: it has stopped, or is gone already.
-pub(crate) async fn has_ended(session: &Session, ipc: u32, name: &RunName) -> Result<bool, ErrorKind> {
+pub(crate) async fn has_ended(ipc: &Tree, name: &RunName) -> Result<bool, ErrorKind> {
     // A manager of its own: another one's call may be given up in its middle, and then its pipe is out of step.
-    let (mut manager, handle) = within(REQUEST, open_manager(session, ipc)).await?;
+    let (mut manager, handle) = within(REQUEST, open_manager(ipc)).await?;
     let open =
         ROpenServiceW { manager: handle, service_name: name.service(), desired_access: SERVICE_QUERY_STATUS };
     let opened = match within(REQUEST, manager.call(&open)).await {
@@ -334,44 +330,12 @@ pub(crate) async fn has_ended(session: &Session, ipc: u32, name: &RunName) -> Re
     Ok(queried.status.current_state == SERVICE_STOPPED)
 }
 
-/// Writes a new file in one wait for the server, or in a few where the server takes only small writes.
-async fn upload(session: &Session, admin: u32, name: &str, image: &[u8]) -> Result<(), ErrorKind> {
-    let limit = session.negotiated.max_write.min(session.channel.affordable()) as usize;
-    if image.len() <= limit {
-        let file = FileHandle::just_opened(admin);
-        let requests = [
-            Request::create_file(admin, name),
-            Request::write(file, 0, image.to_vec()),
-            Request::close(file),
-        ];
-        let [created, written, closed] = session.channel.compound(requests).await?;
-        expect(&created, "CREATE of the service's file", &[NtStatus::SUCCESS])?;
-        expect(&written, "WRITE of the service's file", &[NtStatus::SUCCESS])?;
-        return expect(&closed, "CLOSE of the service's file", &[NtStatus::SUCCESS]);
-    }
-    let created = session.channel.send(Request::create_file(admin, name)).await?.answer().await?;
-    expect(&created, "CREATE of the service's file", &[NtStatus::SUCCESS])?;
-    let file = created_file(&created, admin)?;
-    let mut offset = 0;
-    for chunk in image.chunks(limit) {
-        let write = Request::write(file, offset, chunk.to_vec());
-        let written = session.channel.send(write).await?.answer().await?;
-        expect(&written, "WRITE of the service's file", &[NtStatus::SUCCESS])?;
-        offset += chunk.len() as u64;
-    }
-    let closed = session.channel.send(Request::close(file)).await?.answer().await?;
-    expect(&closed, "CLOSE of the service's file", &[NtStatus::SUCCESS])
-}
-
 /// Deletes a file of ADMIN$ that is not held; one that is not there counts as deleted.
-pub(crate) async fn delete_file(session: &Session, admin: u32, name: &str) -> Result<(), ErrorKind> {
-    let requests = [Request::open_to_delete(admin, name), Request::close(FileHandle::just_opened(admin))];
-    let [opened, closed] = session.channel.compound(requests).await?;
-    if opened.status() == NtStatus::OBJECT_NAME_NOT_FOUND {
-        return Ok(());
+pub(crate) async fn delete_file(admin: &Tree, name: &str) -> Result<(), ErrorKind> {
+    match admin.delete_file(name).await {
+        Err(smb_client::Error::Status { status: NtStatus::OBJECT_NAME_NOT_FOUND, .. }) => Ok(()),
+        deleted => Ok(deleted?),
     }
-    expect(&opened, "CREATE to delete the service's file", &[NtStatus::SUCCESS])?;
-    expect(&closed, "CLOSE to delete the service's file", &[NtStatus::SUCCESS])
 }
 
 fn is_still_held(status: NtStatus) -> bool {

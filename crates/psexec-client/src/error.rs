@@ -1,13 +1,12 @@
 //! What can go wrong, at which step, with the codes of the specifications kept.
 use std::fmt;
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
-use psexec_protocol::rpc::RpcError;
-use psexec_protocol::scmr::NdrError;
-
-use crate::auth::KerberosError;
+use msrpc::NdrError;
+use msrpc::rpc::RpcError;
+use negotiate_auth::{AuthError, KerberosError};
+use smb_client::{Loss, NtStatus, PeerMisbehaved};
 
 /// A run that did not succeed: on which host, at which step, why.
 #[derive(Debug, thiserror::Error)]
@@ -81,7 +80,6 @@ impl fmt::Display for Step {
 
 /// Why a step failed.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum ErrorKind {
     /// The host name has no address.
     #[error("the name cannot be resolved: {0}")]
@@ -129,9 +127,9 @@ pub enum ErrorKind {
     /// The server let us in as guest or anonymously, which proves nothing and may do nothing.
     #[error("the host granted only a guest or anonymous session")]
     GuestSession,
-    /// The user name cannot be understood, or what the security package says.
+    /// The credentials are not enough for what the host accepts.
     #[error("{0}")]
-    Credentials(String),
+    Credentials(CredentialsError),
     /// Kerberos does not authenticate us.
     #[error(transparent)]
     Kerberos(#[from] KerberosError),
@@ -153,167 +151,66 @@ pub enum ErrorKind {
     /// The caller cancelled the run.
     #[error("cancelled")]
     Cancelled,
+    /// A fault of our own or of this machine: a panic, no random numbers, an algorithm that refuses its keys.
+    #[error("{0}")]
+    Internal(String),
 }
 
-/// How a connection ended. Clonable: everyone who waits is told.
-#[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
-pub enum Loss {
-    /// The host closed it.
-    #[error("the host closed the connection")]
-    Closed,
-    /// The operating system reports an error.
-    #[error("{0}")]
-    Io(Arc<io::Error>),
-    /// The host neither sends nor answers an SMB2 ECHO.
-    #[error("the host stopped answering for {} seconds", .0.as_secs())]
-    NotResponding(Duration),
-    /// The host, or somebody in between, sent what must not be believed.
-    #[error("{0}")]
-    Misbehaved(PeerMisbehaved),
-}
-
-/// An answer that must not be believed; the connection is given up.
+/// Why credentials do not do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-#[expect(missing_docs, reason = "the messages say it")]
-pub enum PeerMisbehaved {
-    #[error("the answer is not SMB2")]
-    NotSmb2,
-    #[error("the host speaks only SMB1, which is not supported")]
-    Smb1,
-    #[error("an answer is malformed")]
-    Malformed,
-    #[error(
-        "an answer is not signed although the session demands it; somebody may be altering the connection"
-    )]
-    Unsigned,
-    #[error("an answer bears a wrong signature; somebody may be altering the connection")]
-    BadSignature,
-    #[error(
-        "an answer is not encrypted although the session demands it; somebody may be altering the connection"
-    )]
-    Unencrypted,
-    #[error("an answer cannot be decrypted; somebody may be altering the connection")]
-    BadDecryption,
-    #[error("an answer belongs to another session")]
-    WrongSession,
-    #[error("an answer belongs to no request; somebody may be replaying the connection")]
-    UnknownMessageId,
-    #[error("an answer belongs to another kind of request")]
-    WrongCommand,
-    #[error("the negotiation was altered on the way: it was downgraded")]
-    Downgraded,
-    #[error(
-        "the host ended the connection when asked to confirm the negotiation, as hosts do if it was altered on the way"
-    )]
-    NegotiationDisowned,
-    #[error("the host chose what was not offered")]
-    NotOffered,
+pub enum CredentialsError {
+    /// Nobody is named.
+    #[error("there is a password, but no user name")]
+    NoUsername,
+    /// The host asks for an NTLM that gives more away than NTLMv2.
+    #[error("the host wants an NTLM that is older than NTLMv2")]
+    OldNtlm,
+    /// The host goes on with no mechanism that we have.
+    #[error("the host does not accept {mechanism}")]
+    Rejected {
+        /// NTLMv2 or Kerberos.
+        mechanism: &'static str,
+    },
 }
 
-/// An NTSTATUS, \[MS-ERREF\] 2.3.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct NtStatus(pub u32);
-
-macro_rules! statuses {
-    ($($name:ident = $value:literal,)+) => {
-        #[expect(missing_docs, reason = "the names are those of MS-ERREF")]
-        impl NtStatus {
-            $(pub const $name: NtStatus = NtStatus($value);)+
-
-            /// Its name in \[MS-ERREF\] without `STATUS_`, if it is one that users meet.
-            #[must_use]
-            pub fn name(self) -> Option<&'static str> {
-                match self.0 {
-                    $($value => Some(stringify!($name)),)+
-                    _ => None,
-                }
+impl From<smb_client::Error> for ErrorKind {
+    fn from(error: smb_client::Error) -> Self {
+        match error {
+            smb_client::Error::Lost(loss) => ErrorKind::Lost(loss),
+            smb_client::Error::Status { command, status } => ErrorKind::Status { command, status },
+            smb_client::Error::EncryptionUnsupported { dialect } => {
+                ErrorKind::EncryptionUnsupported { dialect }
             }
-        }
-    };
-}
-
-statuses! {
-    SUCCESS = 0x0000_0000,
-    PENDING = 0x0000_0103,
-    BUFFER_OVERFLOW = 0x8000_0005,
-    NO_MORE_FILES = 0x8000_0006,
-    UNSUCCESSFUL = 0xC000_0001,
-    INVALID_PARAMETER = 0xC000_000D,
-    NO_SUCH_FILE = 0xC000_000F,
-    INVALID_DEVICE_REQUEST = 0xC000_0010,
-    END_OF_FILE = 0xC000_0011,
-    MORE_PROCESSING_REQUIRED = 0xC000_0016,
-    ACCESS_DENIED = 0xC000_0022,
-    OBJECT_NAME_INVALID = 0xC000_0033,
-    OBJECT_NAME_NOT_FOUND = 0xC000_0034,
-    OBJECT_NAME_COLLISION = 0xC000_0035,
-    OBJECT_PATH_NOT_FOUND = 0xC000_003A,
-    SHARING_VIOLATION = 0xC000_0043,
-    DELETE_PENDING = 0xC000_0056,
-    PRIVILEGE_NOT_HELD = 0xC000_0061,
-    NO_SUCH_USER = 0xC000_0064,
-    WRONG_PASSWORD = 0xC000_006A,
-    LOGON_FAILURE = 0xC000_006D,
-    ACCOUNT_RESTRICTION = 0xC000_006E,
-    INVALID_LOGON_HOURS = 0xC000_006F,
-    INVALID_WORKSTATION = 0xC000_0070,
-    PASSWORD_EXPIRED = 0xC000_0071,
-    ACCOUNT_DISABLED = 0xC000_0072,
-    DISK_FULL = 0xC000_007F,
-    INSUFFICIENT_RESOURCES = 0xC000_009A,
-    MEDIA_WRITE_PROTECTED = 0xC000_00A2,
-    INSTANCE_NOT_AVAILABLE = 0xC000_00AB,
-    PIPE_NOT_AVAILABLE = 0xC000_00AC,
-    PIPE_BUSY = 0xC000_00AE,
-    PIPE_DISCONNECTED = 0xC000_00B0,
-    PIPE_CLOSING = 0xC000_00B1,
-    PIPE_CONNECTED = 0xC000_00B2,
-    IO_TIMEOUT = 0xC000_00B5,
-    NOT_SUPPORTED = 0xC000_00BB,
-    NETWORK_NAME_DELETED = 0xC000_00C9,
-    NETWORK_ACCESS_DENIED = 0xC000_00CA,
-    BAD_NETWORK_NAME = 0xC000_00CC,
-    REQUEST_NOT_ACCEPTED = 0xC000_00D0,
-    PIPE_EMPTY = 0xC000_00D9,
-    INTERNAL_ERROR = 0xC000_00E5,
-    CANCELLED = 0xC000_0120,
-    CANNOT_DELETE = 0xC000_0121,
-    FILE_CLOSED = 0xC000_0128,
-    TIME_DIFFERENCE_AT_DC = 0xC000_0133,
-    PIPE_BROKEN = 0xC000_014B,
-    LOGON_TYPE_NOT_GRANTED = 0xC000_015B,
-    TRUSTED_RELATIONSHIP_FAILURE = 0xC000_018D,
-    ACCOUNT_EXPIRED = 0xC000_0193,
-    FS_DRIVER_REQUIRED = 0xC000_019C,
-    USER_SESSION_DELETED = 0xC000_0203,
-    PASSWORD_MUST_CHANGE = 0xC000_0224,
-    ACCOUNT_LOCKED_OUT = 0xC000_0234,
-    LOGON_NOT_GRANTED = 0xC000_0155,
-    NETWORK_SESSION_EXPIRED = 0xC000_035C,
-    SERVER_UNAVAILABLE = 0xC000_0466,
-    VIRUS_INFECTED = 0xC000_0906,
-    VIRUS_DELETED = 0xC000_0907,
-}
-
-impl fmt::Display for NtStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.name() {
-            Some(name) => write!(f, "STATUS_{name} (0x{:08x})", self.0),
-            None => write!(f, "NTSTATUS 0x{:08x}", self.0),
+            smb_client::Error::GuestSession => ErrorKind::GuestSession,
+            smb_client::Error::Authentication(error) => error.into(),
+            smb_client::Error::Internal(text) => ErrorKind::Internal(text),
         }
     }
 }
 
-impl fmt::Debug for NtStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+impl From<AuthError> for ErrorKind {
+    fn from(error: AuthError) -> Self {
+        let misbehaved = |misbehaved| ErrorKind::Lost(Loss::Misbehaved(misbehaved));
+        match error {
+            AuthError::OldNtlm => ErrorKind::Credentials(CredentialsError::OldNtlm),
+            AuthError::Rejected { mechanism } => {
+                ErrorKind::Credentials(CredentialsError::Rejected { mechanism })
+            }
+            AuthError::NotOffered => misbehaved(PeerMisbehaved::NotOffered),
+            AuthError::Malformed => misbehaved(PeerMisbehaved::Malformed),
+            AuthError::BadMic => misbehaved(PeerMisbehaved::BadSignature),
+            AuthError::Kerberos(error) => ErrorKind::Kerberos(error),
+            AuthError::Random(error) => ErrorKind::Internal(error.to_string()),
+        }
     }
 }
 
 /// An error before it is known which host it belongs to.
-pub(crate) type Failure = (Step, ErrorKind);
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) step: Step,
+    pub(crate) kind: ErrorKind,
+}
 
 /// Says at which step a result was wanted.
 pub(crate) trait At<T> {
@@ -323,6 +220,6 @@ pub(crate) trait At<T> {
 
 impl<T, E: Into<ErrorKind>> At<T> for Result<T, E> {
     fn at(self, step: Step) -> Result<T, Failure> {
-        self.map_err(|error| (step, error.into()))
+        self.map_err(|error| Failure { step, kind: error.into() })
     }
 }

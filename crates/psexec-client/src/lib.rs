@@ -3,26 +3,25 @@
 //! [`run`] does the whole job; what it is told is in [`Connection`] and [`Process`], what it answers is a [`Report`].
 #![forbid(unsafe_code)]
 
-mod auth;
 mod connect;
 mod deployment;
 mod error;
 mod pipes;
-mod retry;
 mod run;
 mod scm;
-mod smb;
 mod sweep;
 mod trace;
+mod waiting;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-pub use auth::KerberosError;
-pub use error::{Error, ErrorKind, Loss, NtStatus, PeerMisbehaved, Step};
+pub use error::{CredentialsError, Error, ErrorKind, Step};
+pub use negotiate_auth::KerberosError;
 pub use run::run;
+pub use smb_client::{Loss, NtStatus, PeerMisbehaved};
 pub use trace::TraceEntry;
 
 /// Where to connect and as whom.
@@ -157,12 +156,5 @@ pub struct Output {
     /// standard error
     pub stderr: Vec<u8>,
     /// OEM and ANSI code page of the host, where the service told them.
-    pub code_pages: Option<psexec_protocol::paexec::CodePages>,
-}
-
-/// What the fuzz targets call.
-#[cfg(fuzzing)]
-pub mod fuzzing {
-    pub use crate::auth::fuzzing::{credential_cache, security_token};
-    pub use crate::smb::fuzzing::{frame, negotiate_response};
+    pub code_pages: Option<paexec::CodePages>,
 }

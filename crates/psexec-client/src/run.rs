@@ -3,19 +3,19 @@ use std::convert::Infallible;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use psexec_protocol::paexec::{self, CodePages, Message, MessageBody, RunName, Settings, StartApp};
+use paexec::{CodePages, Message, MessageBody, RunName, Settings, StartApp};
+use smb_client::{NtStatus, Pipe, PipeAccess, SessionId, Tree};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 use zeroize::Zeroizing;
 
-use crate::connect::{connect, within};
+use crate::connect::connect;
 use crate::deployment::{Deployment, has_ended};
-use crate::error::{At, Error, ErrorKind, Failure, NtStatus, Step};
-use crate::pipes::{decode, read_message, read_to_end, write_and_close, write_message};
-use crate::retry::Pauses;
-use crate::smb::{FileHandle, Request, Session, created_file, expect, ioctl_output};
+use crate::error::{At, Error, ErrorKind, Failure, Step};
+use crate::pipes::{decode, read_message, read_to_end, write_and_close};
 use crate::sweep::sweep;
 use crate::trace::Trace;
+use crate::waiting::{Pauses, within};
 use crate::{Account, Connection, IntegrityLevel, Outcome, Output, Priority, Process, Report, ServiceImage};
 
 /// Runs `process` on the host of `connection`.
@@ -41,7 +41,7 @@ pub async fn run(
         }
     }
     .unwrap_or_else(|panic| Report {
-        outcome: Err(Error { host, step: Step::Run, kind: ErrorKind::Io(std::io::Error::other(panic)) }),
+        outcome: Err(Error { host, step: Step::Run, kind: ErrorKind::Internal(panic.to_string()) }),
         changed: true,
         warnings: Vec::new(),
         trace: Vec::new(),
@@ -62,7 +62,8 @@ async fn drive(
     let mut warnings = Vec::new();
     let outcome =
         drive_to_outcome(&connection, &process, &service, gone, &trace, &mut changed, &mut warnings).await;
-    let outcome = outcome.map_err(|(step, kind)| Error { host: connection.host.clone(), step, kind });
+    let outcome =
+        outcome.map_err(|Failure { step, kind }| Error { host: connection.host.clone(), step, kind });
     Report { outcome, changed, warnings, trace: Vec::new() }
 }
 
@@ -79,8 +80,8 @@ async fn drive_to_outcome(
     // Resolves with an error, and for good, when nobody wants the result any more.
     let mut gone = gone;
     let session = tokio::select! {
-        session = connect(connection, 0, trace) => session?,
-        _ = &mut gone => return Err((Step::Connect, ErrorKind::Cancelled)),
+        session = connect(connection, None, trace) => session?,
+        _ = &mut gone => return Err(Failure { step: Step::Connect, kind: ErrorKind::Cancelled }),
     };
     *changed = true;
     let mut tries = 0;
@@ -90,25 +91,25 @@ async fn drive_to_outcome(
         let begun = Deployment::begin(&session, &connection.host, name.clone(), trace);
         let mut deployment = tokio::select! {
             deployment = begun => deployment?,
-            _ = &mut gone => return Err((Step::ConnectIpc, ErrorKind::Cancelled)),
+            _ = &mut gone => return Err(Failure { step: Step::ConnectIpc, kind: ErrorKind::Cancelled }),
         };
         let outcome = tokio::select! {
-            outcome = deploy_and_run(&session, &mut deployment, &image, process, trace, warnings) => outcome,
-            _ = &mut gone => Err((Step::Run, ErrorKind::Cancelled)),
+            outcome = deploy_and_run(&mut deployment, &image, process, trace, warnings) => outcome,
+            _ = &mut gone => Err(Failure { step: Step::Run, kind: ErrorKind::Cancelled }),
         };
         let process_may_run = deployment.process_may_run;
-        let told_to_end = matches!(outcome, Err((_, ErrorKind::Cancelled)));
+        let told_to_end = matches!(outcome, Err(Failure { kind: ErrorKind::Cancelled, .. }));
         let patience = patience(&mut gone, told_to_end);
         tokio::pin!(patience);
         let removed = match &outcome {
-            Err((_, ErrorKind::Lost(_))) => None,
+            Err(Failure { kind: ErrorKind::Lost(_), .. }) => None,
             _ => tokio::select! {
                 removed = deployment.remove() => removed.ok(),
                 () = &mut patience => Some(vec![may_be_left(&name.service())]),
             },
         };
         let Some(left) = removed else {
-            let previous_session = session.channel.session_id();
+            let previous_session = session.id();
             drop(session);
             let service = name.service();
             let left = tokio::select! {
@@ -122,7 +123,7 @@ async fn drive_to_outcome(
         if outcome.as_ref().is_err_and(is_collision) && tries < MAX_TRIES {
             continue;
         }
-        session.channel.log_off().await;
+        session.log_off().await;
         return outcome;
     }
 }
@@ -137,7 +138,6 @@ async fn patience(gone: &mut oneshot::Receiver<()>, told_already: bool) {
 
 /// Deploys the service, has it run the process, and waits for the end.
 async fn deploy_and_run(
-    session: &Session,
     deployment: &mut Deployment<'_>,
     image: &[u8],
     process: &Process,
@@ -150,55 +150,51 @@ async fn deploy_and_run(
     let display_name = format!("native.windows.psexec, command {number} from {host}");
     deployment.create(image, &display_name).await?;
     deployment.start().await?;
-    let pipes = open_pipes(session, deployment, process).await?;
+    let pipes = open_pipes(deployment, process).await?;
     trace.note("handed the settings over");
     deployment.process_may_run = true;
     tokio::select! {
-        outcome = run_process(session, &pipes, deployment, process, trace, warnings) => outcome,
-        failure = watch_service(session, deployment) => Err(failure),
-        never = sweep_meanwhile(session, deployment, trace) => match never {},
+        outcome = run_process(pipes, deployment, process, trace, warnings) => outcome,
+        failure = watch_service(deployment) => Err(failure),
+        never = sweep_meanwhile(deployment, trace) => match never {},
     }
 }
 
 /// Resolves when the service has come to its end without the result. The host is well then, and answers everything:
 /// only a single answer got lost, or was withheld by somebody in between.
-async fn watch_service(session: &Session, deployment: &Deployment<'_>) -> Failure {
+async fn watch_service(deployment: &Deployment<'_>) -> Failure {
     loop {
         sleep(WATCH_SERVICE).await;
         // Where nothing is to be learned now there may be later.
-        if let Ok(true) = has_ended(session, deployment.ipc, &deployment.name).await {
+        if let Ok(true) = has_ended(&deployment.ipc, &deployment.name).await {
             // What it said last may still be on its way.
             sleep(OUTPUT_PAUSE).await;
-            return (Step::Run, ErrorKind::ResultLost);
+            return Failure { step: Step::Run, kind: ErrorKind::ResultLost };
         }
     }
 }
 
-async fn sweep_meanwhile(session: &Session, deployment: &Deployment<'_>, trace: &Trace) -> Infallible {
-    sweep(session, deployment.ipc, deployment.admin, &deployment.name, trace).await;
+async fn sweep_meanwhile(deployment: &Deployment<'_>, trace: &Trace) -> Infallible {
+    sweep(&deployment.ipc, &deployment.admin, &deployment.name, trace).await;
     std::future::pending().await
 }
 
 /// Connections to a service that knows its settings.
 struct Pipes {
-    main: FileHandle,
+    main: Pipe,
     code_pages: Option<CodePages>,
     /// Not yet open where the service makes them only when it is told to start.
-    stdout: Option<FileHandle>,
-    stderr: Option<FileHandle>,
-    stdin: Option<FileHandle>,
+    stdout: Option<Pipe>,
+    stderr: Option<Pipe>,
+    stdin: Option<Pipe>,
 }
 
 /// Opens the main pipe, together with the settings and their answer, and the std pipes.
 ///
 /// RStartServiceW may return before the service has made its pipe: it is asked for again after one millisecond, and
 /// then ever more slowly.
-async fn open_pipes(
-    session: &Session,
-    deployment: &mut Deployment<'_>,
-    process: &Process,
-) -> Result<Pipes, Failure> {
-    let ipc = deployment.ipc;
+async fn open_pipes(deployment: &mut Deployment<'_>, process: &Process) -> Result<Pipes, Failure> {
+    let ipc = deployment.ipc.clone();
     let name = deployment.name.clone();
     let settings = encode_settings(&name, process).at(Step::StartProcess)?;
     let started = Instant::now();
@@ -210,12 +206,12 @@ async fn open_pipes(
     // A std pipe that is open stays so while we wait for the main pipe: it has one client in its life.
     let (mut stdout, mut stderr, mut stdin) = (None, None, None);
     loop {
-        let wanted = |name, open: Option<FileHandle>| (std && open.is_none()).then_some(name);
+        let wanted = |name, open: &Option<Pipe>| (std && open.is_none()).then_some(name);
         let (main, out, err, input, marked) = tokio::join!(
-            within(OPEN_PIPE, open_main(session, ipc, &main_name, &settings)),
-            open_std(session, ipc, wanted(&out, stdout), Direction::FromProcess),
-            open_std(session, ipc, wanted(&err, stderr), Direction::FromProcess),
-            open_std(session, ipc, wanted(&input, stdin), Direction::ToProcess),
+            within(OPEN_PIPE, open_main(&ipc, &main_name, &settings)),
+            open_std(&ipc, wanted(&out, &stdout), PipeAccess::Read),
+            open_std(&ipc, wanted(&err, &stderr), PipeAccess::Read),
+            open_std(&ipc, wanted(&input, &stdin), PipeAccess::Write),
             deployment.mark_for_delete(),
         );
         marked.at(Step::StartService)?;
@@ -224,9 +220,11 @@ async fn open_pipes(
         stdin = stdin.or(input.at(Step::StartProcess)?);
         match main {
             Ok((main, code_pages)) => return Ok(Pipes { main, code_pages, stdout, stderr, stdin }),
-            Err(error) if !is_missing_pipe(&error) => return Err((Step::OpenPipe, error)),
+            Err(error) if !is_missing_pipe(&error) => {
+                return Err(Failure { step: Step::OpenPipe, kind: error });
+            }
             Err(_) if started.elapsed() >= OPEN_PIPE => {
-                return Err((Step::OpenPipe, ErrorKind::NoPipe(OPEN_PIPE)));
+                return Err(Failure { step: Step::OpenPipe, kind: ErrorKind::NoPipe(OPEN_PIPE) });
             }
             Err(_) => {}
         }
@@ -239,63 +237,30 @@ async fn open_pipes(
 }
 
 /// Opens the main pipe and exchanges SETTINGS for OK, in one wait for the server.
-async fn open_main(
-    session: &Session,
-    ipc: u32,
-    name: &str,
-    settings: &[u8],
-) -> Result<(FileHandle, Option<CodePages>), ErrorKind> {
-    let requests = [
-        Request::open_pipe(ipc, name, true, true),
-        Request::transceive(FileHandle::just_opened(ipc), settings.to_vec()),
-    ];
-    let [opened, answered] = session.channel.compound(requests).await?;
-    expect(&opened, "CREATE of the service's pipe", &[NtStatus::SUCCESS])?;
-    let pipe = created_file(&opened, ipc)?;
-    expect(&answered, "TRANSCEIVE on the service's pipe", &[NtStatus::SUCCESS, NtStatus::BUFFER_OVERFLOW])?;
-    let output = ioctl_output(&answered)?;
-    match decode(&output)? {
+async fn open_main(ipc: &Tree, name: &str, settings: &[u8]) -> Result<(Pipe, Option<CodePages>), ErrorKind> {
+    let (pipe, answer) = ipc.open_pipe_and_transceive(name, settings.to_vec()).await?;
+    match decode(&answer.bytes)? {
         MessageBody::Ok(payload) => Ok((pipe, CodePages::decode(&payload))),
         _ => Err(ErrorKind::Service("it answered the settings with another message than OK".into())),
     }
 }
 
-/// Which way the bytes of a std pipe go.
-#[derive(Clone, Copy)]
-enum Direction {
-    FromProcess,
-    ToProcess,
-}
-
 /// Opens a std pipe if it is wanted and there already.
-async fn open_std(
-    session: &Session,
-    ipc: u32,
-    name: Option<&String>,
-    direction: Direction,
-) -> Result<Option<FileHandle>, ErrorKind> {
+async fn open_std(ipc: &Tree, name: Option<&String>, access: PipeAccess) -> Result<Option<Pipe>, ErrorKind> {
     let Some(name) = name else { return Ok(None) };
-    let to_process = matches!(direction, Direction::ToProcess);
-    let request = Request::open_pipe(ipc, name, !to_process, to_process);
-    let opened = within(OPEN_PIPE, async { session.channel.send(request).await?.answer().await }).await?;
-    match expect(&opened, "CREATE of a std pipe", &[NtStatus::SUCCESS]) {
-        Ok(()) => Ok(Some(created_file(&opened, ipc)?)),
+    match within(OPEN_PIPE, ipc.open_pipe(name, access)).await {
+        Ok(pipe) => Ok(Some(pipe)),
         Err(error) if is_missing_pipe(&error) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
 /// Opens a std pipe that the service makes in answer to START_APP.
-async fn open_std_late(
-    session: &Session,
-    ipc: u32,
-    name: &String,
-    direction: Direction,
-) -> Result<FileHandle, ErrorKind> {
+async fn open_std_late(ipc: &Tree, name: &String, access: PipeAccess) -> Result<Pipe, ErrorKind> {
     let started = Instant::now();
     let mut pauses = Pauses::new();
     loop {
-        if let Some(pipe) = open_std(session, ipc, Some(name), direction).await? {
+        if let Some(pipe) = open_std(ipc, Some(name), access).await? {
             return Ok(pipe);
         }
         if started.elapsed() >= OPEN_PIPE {
@@ -307,8 +272,7 @@ async fn open_std_late(
 
 /// Starts the process and follows it to its end, or to its start if it is asynchronous.
 async fn run_process(
-    session: &Session,
-    pipes: &Pipes,
+    pipes: Pipes,
     deployment: &Deployment<'_>,
     process: &Process,
     trace: &Trace,
@@ -322,10 +286,8 @@ async fn run_process(
     .encode(0);
     let result = async {
         // Asked for together with the start: it may come soon.
-        let ((), answer) = tokio::try_join!(
-            within(HAND_OVER, write_message(session, pipes.main, start)),
-            read_message(session, pipes.main),
-        )?;
+        let ((), answer) =
+            tokio::try_join!(within(HAND_OVER, pipes.main.write(start)), read_message(&pipes.main),)?;
         match answer {
             body @ MessageBody::Ok(_) => body.result().ok_or("its answer has no result"),
             _ => Err("it answered the start with another message than OK"),
@@ -342,21 +304,21 @@ async fn run_process(
     }
 
     let (stdout, stderr) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
-    let ipc = deployment.ipc;
+    let ipc = &deployment.ipc;
     let (out_name, err_name, in_name) = (name.stdout_pipe(), name.stderr_pipe(), name.stdin_pipe());
-    let read = async |opened: Option<FileHandle>, name: &String, sink: &Mutex<Vec<u8>>| {
+    let read = async |opened: Option<Pipe>, name: &String, sink: &Mutex<Vec<u8>>| {
         let pipe = match opened {
             Some(pipe) => pipe,
-            None => open_std_late(session, ipc, name, Direction::FromProcess).await?,
+            None => open_std_late(ipc, name, PipeAccess::Read).await?,
         };
-        read_to_end(session, pipe, sink).await
+        read_to_end(&pipe, sink).await
     };
     let write = async {
         let pipe = match pipes.stdin {
             Some(pipe) => pipe,
-            None => open_std_late(session, ipc, &in_name, Direction::ToProcess).await?,
+            None => open_std_late(ipc, &in_name, PipeAccess::Write).await?,
         };
-        write_and_close(session, pipe, &process.stdin).await
+        write_and_close(pipe, &process.stdin).await
     };
     let readers = async {
         tokio::try_join!(read(pipes.stdout, &out_name, &stdout), read(pipes.stderr, &err_name, &stderr))
@@ -383,7 +345,7 @@ async fn run_process(
             read = &mut readers => { read.at(Step::Run)?; read_all = true; }
             () = sleep(patience) => if received() == before {
                 if must_end {
-                    return Err((Step::Run, ErrorKind::ResultLost));
+                    return Err(Failure { step: Step::Run, kind: ErrorKind::ResultLost });
                 }
                 warnings.push("The process has ended, yet its output was not closed: some of it may be missing.".into());
                 break;
@@ -402,7 +364,7 @@ async fn run_process(
 /// Connects once more, only to look after what the lost connection left on the host.
 async fn remove_after_loss(
     connection: &Connection,
-    previous_session: u64,
+    previous_session: SessionId,
     name: RunName,
     process_may_run: bool,
     trace: &Trace,
@@ -410,21 +372,21 @@ async fn remove_after_loss(
     trace.note("the connection was lost; connecting again to clean up");
     let service = name.service();
     let removed = async {
-        let connecting = connect(connection, previous_session, trace);
+        let connecting = connect(connection, Some(previous_session), trace);
         let session = within_failure(connection.timeout.min(RECONNECT), Step::Connect, connecting).await?;
         let removing = async {
             let mut deployment = Deployment::begin(&session, &connection.host, name, trace).await?;
             let warnings = deployment.resume(process_may_run).await.at(Step::Remove)?;
             let mut all = deployment.remove().await.at(Step::Remove)?;
             all.extend(warnings);
-            session.channel.log_off().await;
+            session.log_off().await;
             Ok(all)
         };
         within_failure(CLEAN_UP, Step::Remove, removing).await
     };
     match removed.await {
         Ok(warnings) => warnings,
-        Err((step, kind)) => vec![
+        Err(Failure { step, kind }) => vec![
             format!("The connection was lost, and connecting again to clean up failed ({step}: {kind})."),
             may_be_left(&service),
         ],
@@ -443,7 +405,7 @@ async fn within_failure<T>(
     step: Step,
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
-    tokio::time::timeout(bound, work).await.unwrap_or(Err((step, ErrorKind::TimedOut(bound))))
+    tokio::time::timeout(bound, work).await.unwrap_or(Err(Failure { step, kind: ErrorKind::TimedOut(bound) }))
 }
 
 fn encode_settings(name: &RunName, process: &Process) -> Result<Zeroizing<Vec<u8>>, ErrorKind> {
@@ -517,11 +479,11 @@ impl ServiceImage {
 }
 
 /// The random number drawn for this run was another's.
-fn is_collision((step, kind): &Failure) -> bool {
+fn is_collision(Failure { step, kind }: &Failure) -> bool {
     match (step, kind) {
         (Step::Upload, ErrorKind::Status { status, .. }) => *status == NtStatus::OBJECT_NAME_COLLISION,
         (Step::CreateService, ErrorKind::ServiceManager { code, .. }) => {
-            *code == psexec_protocol::scmr::ERROR_SERVICE_EXISTS
+            *code == msrpc::scmr::ERROR_SERVICE_EXISTS
         }
         _ => false,
     }
@@ -545,7 +507,7 @@ fn random_number() -> Result<u32, Failure> {
 }
 
 fn random() -> Result<u32, ErrorKind> {
-    getrandom::u32().map_err(|error| ErrorKind::Io(std::io::Error::other(error)))
+    getrandom::u32().map_err(|error| ErrorKind::Internal(error.to_string()))
 }
 
 /// This machine's name, of characters that file, service and pipe names can have.

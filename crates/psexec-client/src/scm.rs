@@ -7,12 +7,12 @@
 //! [MS-RPCE]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-rpce/290c38b1-92fe-4229-91e6-4fc376610c15
 use std::time::{Duration, Instant};
 
-use psexec_protocol::rpc::{self, ResponseAssembler};
-use psexec_protocol::scmr::{self, Answer, Call};
+use msrpc::rpc::{self, ResponseAssembler};
+use msrpc::scmr::{self, Answer, Call};
+use smb_client::{NtStatus, Pipe, PipeRead, Tree};
 
-use crate::error::{ErrorKind, NtStatus};
-use crate::retry::Pauses;
-use crate::smb::{Channel, FileHandle, Request, created_file, expect, ioctl_output, read_data};
+use crate::error::ErrorKind;
+use crate::waiting::Pauses;
 
 /// Bytes asked for when an answer goes on.
 const READ_LENGTH: u32 = 65536;
@@ -20,21 +20,20 @@ const READ_LENGTH: u32 = 65536;
 const LOCKED: Duration = Duration::from_secs(30);
 
 /// An open and bound `svcctl` pipe.
-pub(crate) struct ServiceManager<'a> {
-    channel: &'a Channel,
-    pipe: FileHandle,
+pub(crate) struct ServiceManager {
+    pipe: Pipe,
     max_fragment: u16,
     call_id: u32,
     /// A call was sent and its answer not yet received.
     calling: bool,
 }
 
-impl<'a> ServiceManager<'a> {
+impl ServiceManager {
     /// Opens the pipe and binds, in one wait for the server; in more as long as every instance of the pipe is taken.
-    pub(crate) async fn bind(channel: &'a Channel, ipc: u32) -> Result<Self, ErrorKind> {
+    pub(crate) async fn bind(ipc: &Tree) -> Result<Self, ErrorKind> {
         let mut pauses = Pauses::new();
         loop {
-            match Self::try_bind(channel, ipc).await {
+            match Self::try_bind(ipc).await {
                 Err(ErrorKind::Status {
                     status: NtStatus::PIPE_NOT_AVAILABLE | NtStatus::INSTANCE_NOT_AVAILABLE,
                     ..
@@ -49,20 +48,12 @@ impl<'a> ServiceManager<'a> {
     /// The bind is the last request of its compound, the only one that may take its time: [MS-SMB2] 3.3.5.2.7.2.
     ///
     /// [MS-SMB2]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-smb2/5606ad47-5ee0-437a-817e-70c366052962
-    async fn try_bind(channel: &'a Channel, ipc: u32) -> Result<Self, ErrorKind> {
+    async fn try_bind(ipc: &Tree) -> Result<Self, ErrorKind> {
         let call_id = 1;
         let bind = rpc::encode_bind(call_id, &scmr::INTERFACE);
-        let requests = [
-            Request::open_pipe(ipc, scmr::PIPE, true, true),
-            Request::transceive(FileHandle::just_opened(ipc), bind),
-        ];
-        let [opened, bound] = channel.compound(requests).await?;
-        expect(&opened, "CREATE of the pipe svcctl", &[NtStatus::SUCCESS])?;
-        let pipe = created_file(&opened, ipc)?;
-        expect(&bound, "bind to svcctl", &[NtStatus::SUCCESS])?;
-        let output = ioctl_output(&bound)?;
-        let context = rpc::decode_bind_answer(&output, call_id)?;
-        Ok(ServiceManager { channel, pipe, max_fragment: context.max_transmit, call_id, calling: false })
+        let (pipe, answer) = ipc.open_pipe_and_transceive(scmr::PIPE, bind).await?;
+        let context = rpc::decode_bind_answer(&answer.bytes, call_id)?;
+        Ok(ServiceManager { pipe, max_fragment: context.max_transmit, call_id, calling: false })
     }
 
     /// Calls a method; any return code but success is an error. A database that another program has locked is waited
@@ -94,19 +85,19 @@ impl<'a> ServiceManager<'a> {
         let mut fragments = rpc::encode_request(self.call_id, C::OPNUM, &stub, self.max_fragment);
         let last = fragments.pop().unwrap_or_default();
         for fragment in fragments {
-            let written = self.channel.send(Request::write(self.pipe, 0, fragment)).await?.answer().await?;
-            expect(&written, "WRITE to svcctl", &[NtStatus::SUCCESS])?;
+            self.pipe.write(fragment).await?;
         }
-        let answer = self.channel.send(Request::transceive(self.pipe, last)).await?.answer().await?;
-        expect(&answer, "TRANSCEIVE on svcctl", &[NtStatus::SUCCESS, NtStatus::BUFFER_OVERFLOW])?;
-        let output = ioctl_output(&answer)?;
+        let output = self.pipe.transceive(last).await?.bytes;
 
         let mut assembler = ResponseAssembler::new(self.call_id);
         let mut stub = assembler.push(&output)?;
         while stub.is_none() {
-            let more = self.channel.send(Request::read(self.pipe, READ_LENGTH)).await?.answer().await?;
-            expect(&more, "READ from svcctl", &[NtStatus::SUCCESS, NtStatus::BUFFER_OVERFLOW])?;
-            stub = assembler.push(&read_data(&more)?)?;
+            match self.pipe.read(READ_LENGTH).await? {
+                PipeRead::Data(more) => stub = assembler.push(&more.bytes)?,
+                PipeRead::Ended => {
+                    return Err(ErrorKind::Status { command: "READ", status: NtStatus::PIPE_BROKEN });
+                }
+            }
         }
         self.calling = false;
         Ok(C::decode_answer(&stub.unwrap_or_default())?)
@@ -116,8 +107,7 @@ impl<'a> ServiceManager<'a> {
     ///
     /// [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
     pub(crate) async fn close(self) -> Result<(), ErrorKind> {
-        self.channel.send(Request::close(self.pipe)).await?.answer().await?;
-        Ok(())
+        Ok(self.pipe.close().await?)
     }
 }
 
@@ -130,6 +120,6 @@ fn method_name<C>() -> &'static str {
 mod tests {
     #[test]
     fn errors_name_the_method() {
-        assert_eq!(super::method_name::<psexec_protocol::scmr::RCreateServiceW>(), "RCreateServiceW");
+        assert_eq!(super::method_name::<msrpc::scmr::RCreateServiceW>(), "RCreateServiceW");
     }
 }

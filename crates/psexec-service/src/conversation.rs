@@ -1,6 +1,6 @@
 //! The order of messages on the main pipe: SETTINGS, its answer, START_APP.
 
-use psexec_protocol::paexec::{CodePages, Message, MessageBody, Settings, StartApp};
+use paexec::{CodePages, Message, MessageBody, Settings, StartApp};
 
 /// The longest message that is taken in. SETTINGS with the longest command line Windows has is 70 KB.
 pub(crate) const LONGEST_MESSAGE: usize = 1 << 20;

@@ -5,7 +5,7 @@ use std::os::windows::io::AsHandle;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use psexec_protocol::paexec::{CodePages, Message, RunName, StartApp};
+use paexec::{CodePages, Message, RunName, StartApp};
 use windows_sys::Win32::Globalization::{GetACP, GetOEMCP};
 use zeroize::Zeroizing;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
-use psexec_protocol::paexec::{Message, MessageBody, Settings, TIMED_OUT};
+use paexec::{Message, MessageBody, Settings, TIMED_OUT};
 use windows_sys::Win32::Foundation::ERROR_TIMEOUT;
 
 use crate::conversation::failed;

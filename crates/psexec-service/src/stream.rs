@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
-use psexec_protocol::paexec::RunName;
+use paexec::RunName;
 
 use crate::pipe::{Direction, Outcome, Pipe};
 use crate::process::StandardStreams;

@@ -5,7 +5,7 @@ use std::io;
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::ptr::{null, null_mut};
 
-use psexec_protocol::paexec::Settings;
+use paexec::Settings;
 use windows_sys::Win32::Foundation::{HANDLE, LUID};
 use windows_sys::Win32::Security::AppLocker::{
     SAFER_LEVEL_OPEN, SAFER_LEVELID_NORMALUSER, SAFER_SCOPEID_USER, SaferCloseLevel,

@@ -5,7 +5,7 @@
 
 use encoding_rs::{Encoding, UTF_16LE};
 use oem_cp::code_table::DECODING_TABLE_CP_MAP;
-use psexec_protocol::paexec::CodePages;
+use paexec::CodePages;
 
 /// Text of a process's output.
 #[derive(Debug, PartialEq, Eq)]

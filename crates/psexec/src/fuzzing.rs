@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use paexec::CodePages;
 use psexec_client::{Error, ErrorKind, NtStatus, Outcome, Output, Report, Step};
-use psexec_protocol::paexec::CodePages;
 use serde_json::{Map, Value};
 
 use crate::encoding::{Decoded, decode};

@@ -123,7 +123,7 @@ fn fuzz(batch: &[Target], seconds: u32) -> Result<Vec<Finished>> {
 }
 
 fn build(platform: &str) -> Result<Finished> {
-    const WORKSPACE: &str = "crates/psexec/fuzz/Cargo.toml";
+    const WORKSPACE: &str = "tests/fuzz/Cargo.toml";
     const FLAGS: [&str; 9] = [
         "--cfg=fuzzing",
         "-Cdebug-assertions",
@@ -136,26 +136,23 @@ fn build(platform: &str) -> Result<Finished> {
         "-Cllvm-args=-simplifycfg-branch-fold-threshold=0",
     ];
     let mut cargo = build::cargo();
-    cargo.args(["build", "--release", "--workspace", "--manifest-path", WORKSPACE]);
+    cargo.args(["build", "--release", "--locked", "--manifest-path", WORKSPACE]);
     // With a platform named, flags are not for programs that run while building.
     cargo.args(["--target", platform, "--target-dir"]).arg(folder());
     cargo.env_remove("CARGO_ENCODED_RUSTFLAGS").env("RUSTFLAGS", FLAGS.join(" "));
     step::attempt("build the fuzz targets", &mut cargo)
 }
 
-/// The targets in the folders `crates/*/fuzz`, which are named like their files.
+/// The targets, which are named like their files.
 fn targets(platform: &str) -> Result<Vec<Target>> {
+    let fuzz = folders::repository().join("tests/fuzz");
     let mut targets = Vec::new();
-    for entry in fs::read_dir(folders::repository().join("crates"))? {
-        let fuzz_crate = entry?.path().join("fuzz");
-        let Ok(sources) = fs::read_dir(fuzz_crate.join("fuzz_targets")) else { continue };
-        for source in sources {
-            let name = source?.path().file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            let program = folder().join(platform).join("release").join(&name);
-            let corpus = fuzz_crate.join("corpus").join(&name);
-            ensure!(corpus.is_dir(), "{name} has no corpus in {}", corpus.display());
-            targets.push(Target { name, program, corpus });
-        }
+    for source in fs::read_dir(fuzz.join("fuzz_targets"))? {
+        let name = source?.path().file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let program = folder().join(platform).join("release").join(&name);
+        let corpus = fuzz.join("corpus").join(&name);
+        ensure!(corpus.is_dir(), "{name} has no corpus in {}", corpus.display());
+        targets.push(Target { name, program, corpus });
     }
     targets.sort_by(|left, right| left.name.cmp(&right.name));
     Ok(targets)

@@ -15,7 +15,7 @@ const TOO_LONG: &str = "an_answer_may_be_as_long_as_the_limit_but_not_longer";
 
 /// Adds them to the report.
 pub(crate) fn check(report: &mut Report) -> Result<()> {
-    const TITLE: &str = "unit tests of psexec-protocol under Miri";
+    const TITLE: &str = "unit tests of the wire formats under Miri";
 
     let there = nightly().args(["miri", "--version"]).output();
     if !there.is_ok_and(|output| output.status.success()) {
@@ -23,7 +23,8 @@ pub(crate) fn check(report: &mut Report) -> Result<()> {
         return Ok(());
     }
     let mut miri = nightly();
-    miri.args(["miri", "test", "--package", "psexec-protocol", "--lib", "--", "--skip", TOO_LONG]);
+    miri.args(["miri", "test", "--package", "wire", "--package", "msrpc", "--package", "paexec"]);
+    miri.args(["--lib", "--", "--skip", TOO_LONG]);
     report.tests(TITLE, &mut miri)
 }
 

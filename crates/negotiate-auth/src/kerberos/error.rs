@@ -1,0 +1,340 @@
+//! What can go wrong with Kerberos, and what to do about it.
+use std::io;
+use std::time::Duration;
+
+use krb5::{CacheError, ClientError, ConfigError, Principal};
+
+/// Why Kerberos did not authenticate us. Each message says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum KerberosError {
+    /// Kerberos knows hosts by name.
+    #[error(
+        "Kerberos knows hosts by their names and has no ticket for the address {host}; give the host's name, or a \
+         user name and a password for NTLM"
+    )]
+    HostIsAddress {
+        /// The address.
+        host: String,
+    },
+    /// The host's NEGOTIATE answer does not list Kerberos.
+    #[error(
+        "the host does not offer Kerberos, as a host outside of a domain does not; give a user name and a password \
+         for NTLM"
+    )]
+    NotOffered,
+    /// Without a password the user name has to be that of a principal.
+    #[error(
+        "without a password the connection needs a Kerberos ticket, and {username} cannot be the name of a \
+         principal: write it as user@REALM, or give the password"
+    )]
+    NotAPrincipal {
+        /// As the user gave it.
+        username: String,
+    },
+    /// krb5.conf cannot be read.
+    #[error(
+        "the Kerberos configuration cannot be used: {0}; correct the file, which KRB5_CONFIG or /etc/krb5.conf names"
+    )]
+    Configuration(#[source] ConfigError),
+    /// There is no such credential cache.
+    #[error(
+        "the Kerberos credential cache {cache} does not exist: run kinit, or let KRB5CCNAME name the cache that \
+         has the tickets, or give a password"
+    )]
+    CacheMissing {
+        /// Its name.
+        cache: String,
+    },
+    /// The credential cache belongs to somebody else, or cannot be read.
+    #[error(
+        "the Kerberos credential cache {cache} cannot be read: {source}; check who owns it and as whom Ansible runs, \
+         or let KRB5CCNAME name another"
+    )]
+    CacheUnreadable {
+        /// Its name.
+        cache: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is no credential cache, or a broken one.
+    #[error(
+        "the Kerberos credential cache {cache} is damaged or no credential cache ({reason}): remove it and run kinit"
+    )]
+    CacheSpoilt {
+        /// Its name.
+        cache: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The kind of the cache is none that we know.
+    #[error(
+        "Kerberos credential caches of the kind {kind} cannot be read, only FILE, DIR and KCM: run kinit -c FILE:/path \
+         and let KRB5CCNAME name that cache"
+    )]
+    CacheUnsupported {
+        /// Such as KEYRING.
+        kind: String,
+    },
+    /// The name of the cache makes no sense, or the daemon that keeps it is away.
+    #[error(
+        "the Kerberos credential cache {cache} is not to be had: {reason}; check KRB5CCNAME, or give a password"
+    )]
+    CacheUnavailable {
+        /// Its name.
+        cache: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The caches have tickets of others only.
+    #[error(
+        "the Kerberos credential cache {cache} has tickets of {}, none of {wanted}: run kinit {wanted}, or give a \
+         password", .found.join(", ")
+    )]
+    CacheOfAnother {
+        /// Name of the default cache.
+        cache: String,
+        /// The principal that the user named.
+        wanted: String,
+        /// The principals that have tickets.
+        found: Vec<String>,
+    },
+    /// The cache has no ticket-granting ticket, and none for the host.
+    #[error(
+        "the Kerberos credential cache {cache} has no ticket of {principal} that is of use: run kinit {principal}"
+    )]
+    NoTicket {
+        /// Name of the cache.
+        cache: String,
+        /// Whose it is.
+        principal: String,
+    },
+    /// The tickets have expired.
+    #[error(
+        "the Kerberos ticket of {principal} in {cache} expired {} ago: run kinit {principal}, or give a password",
+        in_words(*.since)
+    )]
+    Expired {
+        /// Name of the cache.
+        cache: String,
+        /// Whose it is.
+        principal: String,
+        /// How long ago.
+        since: Duration,
+    },
+    /// Nobody knows a KDC of the realm.
+    #[error(
+        "no Kerberos KDC of the realm {realm} is known: check the realm's name, or name its KDC in krb5.conf or in DNS"
+    )]
+    UnknownRealm {
+        /// Its name.
+        realm: String,
+    },
+    /// No KDC answers.
+    #[error(
+        "no Kerberos KDC of the realm {realm} answers ({reason}): check that it runs and that no firewall keeps TCP \
+         and UDP port 88 from the controller"
+    )]
+    KdcAway {
+        /// Its name.
+        realm: String,
+        /// Of the last attempt.
+        reason: String,
+    },
+    /// Pre-authentication failed.
+    #[error("the password of {principal} is wrong: its KDC does not accept it")]
+    WrongPassword {
+        /// Whose.
+        principal: String,
+    },
+    /// KDC_ERR_C_PRINCIPAL_UNKNOWN
+    #[error(
+        "the KDC does not know the principal {principal}: check the name, and the realm, which is case-sensitive"
+    )]
+    UnknownPrincipal {
+        /// Who.
+        principal: String,
+    },
+    /// KDC_ERR_S_PRINCIPAL_UNKNOWN
+    #[error(
+        "the KDC has no service {service}: give the host's name as it stands in the directory, usually with its \
+         domain; dns_canonicalize_hostname and rdns in krb5.conf say how names are completed"
+    )]
+    UnknownService {
+        /// Service principal that was asked for.
+        service: String,
+    },
+    /// KDC_ERR_CLIENT_REVOKED
+    #[error("the account of {principal} is disabled, locked or expired, says its KDC")]
+    Revoked {
+        /// Whose.
+        principal: String,
+    },
+    /// KDC_ERR_KEY_EXPIRED
+    #[error("the password of {principal} has expired: change it, for example with kpasswd {principal}")]
+    PasswordExpired {
+        /// Whose.
+        principal: String,
+    },
+    /// KRB_AP_ERR_SKEW
+    #[error(
+        "the controller's clock differs too much from {peer}'s, Kerberos allows for five minutes: set both by NTP"
+    )]
+    ClockSkew {
+        /// "the KDC" or the host.
+        peer: String,
+    },
+    /// KDC_ERR_ETYPE_NOSUPP
+    #[error(
+        "the KDC has no key of {principal} for the encryption types that krb5.conf permits and the module knows, AES \
+         and RC4-HMAC: set the account's password anew, so that it gets AES keys"
+    )]
+    EncryptionTypes {
+        /// Client or service.
+        principal: String,
+    },
+    /// Another error of the KDC.
+    #[error("the KDC refuses a ticket for {principal}: {reason}")]
+    Kdc {
+        /// Client or service.
+        principal: String,
+        /// Its own words.
+        reason: String,
+    },
+    /// The host does not take the ticket.
+    #[error(
+        "the host does not accept the Kerberos ticket for {service} ({reason}): check that the name belongs to this \
+         host, that the principal has an account there, that the host is still a member of its domain, and the clocks"
+    )]
+    Refused {
+        /// Service principal of the ticket.
+        service: String,
+        /// KRB-ERROR or NTSTATUS.
+        reason: String,
+    },
+    /// Mutual authentication failed.
+    #[error("the host cannot prove that it is {service}; somebody may be impersonating it")]
+    NotGenuine {
+        /// Service principal of the ticket.
+        service: String,
+    },
+    /// A message cannot be understood.
+    #[error("a Kerberos message is malformed")]
+    Malformed,
+    /// A key or cipher is not what it should be.
+    #[error("Kerberos cryptography failed: {0}")]
+    Cryptography(String),
+}
+
+impl KerberosError {
+    /// Whether NTLM may be tried in its place, if there is a password: there is no Kerberos to be had. A refusal
+    /// stands.
+    pub(crate) fn is_absence(&self) -> bool {
+        matches!(
+            self,
+            Self::HostIsAddress { .. }
+                | Self::NotOffered
+                | Self::UnknownRealm { .. }
+                | Self::KdcAway { .. }
+                | Self::UnknownService { .. }
+                | Self::EncryptionTypes { .. }
+        )
+    }
+
+    /// An error of the exchange in which the client gets its first ticket.
+    pub(super) fn from_login(error: ClientError, client: &Principal) -> Self {
+        let principal = client.to_string();
+        match error {
+            ClientError::Kdc { code: KDC_ERR_PREAUTH_FAILED | KRB_AP_ERR_BAD_INTEGRITY, .. }
+            | ClientError::Crypto(_) => Self::WrongPassword { principal },
+            error => Self::from_kdc(error, client, client),
+        }
+    }
+
+    /// An error of a KDC that was asked for a ticket of `client` for `service`.
+    pub(super) fn from_kdc(error: ClientError, client: &Principal, service: &Principal) -> Self {
+        let principal = client.to_string();
+        match error {
+            ClientError::Kdc { code, text } => match code {
+                KDC_ERR_C_PRINCIPAL_UNKNOWN => Self::UnknownPrincipal { principal },
+                KDC_ERR_S_PRINCIPAL_UNKNOWN => Self::UnknownService { service: without_referral(service) },
+                KDC_ERR_ETYPE_NOSUPP => Self::EncryptionTypes { principal: without_referral(service) },
+                KDC_ERR_CLIENT_REVOKED => Self::Revoked { principal },
+                KDC_ERR_KEY_EXPIRED => Self::PasswordExpired { principal },
+                KRB_AP_ERR_SKEW => Self::ClockSkew { peer: "the KDC".into() },
+                _ => Self::Kdc {
+                    principal: without_referral(service),
+                    reason: text.unwrap_or_else(|| krb5::client::kdc_error_name(code).into())
+                        + &format!(" ({code})"),
+                },
+            },
+            ClientError::Unreachable { realm, last } => Self::KdcAway { realm, reason: last.to_string() },
+            ClientError::Config(error) => Self::from_configuration(error),
+            other => Self::Kdc { principal: without_referral(service), reason: other.to_string() },
+        }
+    }
+
+    pub(super) fn from_configuration(error: ConfigError) -> Self {
+        match error {
+            ConfigError::NoKdcFound { realm, .. }
+            | ConfigError::NoKdcs { realm, .. }
+            | ConfigError::Dns { realm, .. } => Self::UnknownRealm { realm },
+            error => Self::Configuration(error),
+        }
+    }
+
+    pub(super) fn from_cache(error: CacheError, cache: &str) -> Self {
+        let cache = cache.to_owned();
+        match error {
+            CacheError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                Self::CacheMissing { cache }
+            }
+            CacheError::Io { source, .. } => Self::CacheUnreadable { cache, source },
+            CacheError::Format { msg, .. } => Self::CacheSpoilt { cache, reason: msg },
+            CacheError::UnsupportedType(kind) => Self::CacheUnsupported { kind },
+            CacheError::Kcm { code: krb5::ccache::kcm::KRB5_FCC_NOFILE, .. } => Self::CacheMissing { cache },
+            other => Self::CacheUnavailable { cache, reason: other.to_string() },
+        }
+    }
+
+    /// The KRB-ERROR of a service that did not take our ticket.
+    pub(super) fn from_service(code: i32, service: &Principal) -> Self {
+        let name = without_referral(service);
+        match code {
+            KRB_AP_ERR_SKEW => Self::ClockSkew { peer: name },
+            code => Self::Refused {
+                service: name,
+                reason: format!("{} ({code})", krb5::client::kdc_error_name(code)),
+            },
+        }
+    }
+}
+
+/// Error codes, [RFC 4120] 7.5.9.
+///
+/// [RFC 4120]: https://www.rfc-editor.org/rfc/rfc4120
+const KDC_ERR_C_PRINCIPAL_UNKNOWN: i32 = 6;
+const KDC_ERR_S_PRINCIPAL_UNKNOWN: i32 = 7;
+const KDC_ERR_ETYPE_NOSUPP: i32 = 14;
+const KDC_ERR_CLIENT_REVOKED: i32 = 18;
+const KDC_ERR_KEY_EXPIRED: i32 = 23;
+const KDC_ERR_PREAUTH_FAILED: i32 = 24;
+const KRB_AP_ERR_BAD_INTEGRITY: i32 = 31;
+const KRB_AP_ERR_SKEW: i32 = 37;
+
+/// The name of a service in a realm that the KDC is to find.
+pub(super) fn without_referral(service: &Principal) -> String {
+    match service.realm.is_empty() {
+        true => service.name(),
+        false => service.to_string(),
+    }
+}
+
+fn in_words(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..120 => format!("{seconds} seconds"),
+        120..7200 => format!("{} minutes", seconds / 60),
+        7200..172_800 => format!("{} hours", seconds / 3600),
+        _ => format!("{} days", seconds / 86400),
+    }
+}

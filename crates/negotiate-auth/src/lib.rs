@@ -1,0 +1,45 @@
+//! How we prove who we are to a host, and it to us: tokens out, tokens in, then a [`SecurityContext`] with the session
+//! key.
+//!
+//! | user name | password | mechanism |
+//! |---|---|---|
+//! | none | none | Kerberos, default principal of the credential cache |
+//! | `user@REALM`, `user` | none | Kerberos, ticket of this principal in the credential caches |
+//! | `user@domain` | given | Kerberos with the password; NTLM if there is no Kerberos to be had |
+//! | `DOMAIN\user`, `.\user`, `user` | given | NTLM |
+//!
+//! INVARIANT: a refusal stands. Only where Kerberos is absent (no KDC, no such service, not offered by the host, an
+//! address in place of a name) is the password used for NTLM.
+//!
+//! INVARIANT: knows neither what carries the tokens nor who asks; sockets lead to KDCs only.
+//!
+//! INVARIANT: a [`SecurityContext`] exists only once both sides have proved what the mechanism lets them prove.
+#![forbid(unsafe_code)]
+
+mod credentials;
+mod der;
+mod error;
+mod kerberos;
+mod md;
+mod mechanism;
+mod negotiation;
+mod ntlm;
+mod spnego;
+mod target;
+
+pub use credentials::Credentials;
+pub use error::AuthError;
+pub use kerberos::KerberosError;
+pub use negotiation::{Mechanism, Negotiation, SecurityContext, Started};
+pub use target::{ChannelBindings, ServiceClass, Target};
+
+/// What the fuzz targets call: bytes of a stranger through everything that takes them apart.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    pub use crate::negotiation::security_token;
+
+    /// A Kerberos credential cache, as a file or a daemon has it.
+    pub fn credential_cache(bytes: &[u8]) {
+        crate::kerberos::use_cache(bytes);
+    }
+}

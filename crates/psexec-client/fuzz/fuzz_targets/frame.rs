@@ -1,5 +1,0 @@
-//! A frame from the host: headers, compounds, bodies, transform headers.
-#![no_main]
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|bytes: &[u8]| psexec_client::fuzzing::frame(bytes));

@@ -1,0 +1,27 @@
+use crate::channel::Channel;
+use crate::error::Error;
+use crate::request::{FileHandle, Request};
+
+/// An open file.
+pub(crate) struct File {
+    channel: Channel,
+    handle: FileHandle,
+}
+
+impl File {
+    pub(crate) fn new(channel: Channel, handle: FileHandle) -> Self {
+        File { channel, handle }
+    }
+
+    /// Writes all of it, in pieces of `limit` bytes, and closes the file.
+    pub(crate) async fn write_and_close(self, content: &[u8], limit: usize) -> Result<(), Error> {
+        let mut offset = 0;
+        for piece in content.chunks(limit.max(1)) {
+            let write = Request::write(self.handle, offset, piece.to_vec());
+            self.channel.request(write).await?.success()?;
+            offset += piece.len() as u64;
+        }
+        self.channel.request(Request::close(self.handle)).await?.success()?;
+        Ok(())
+    }
+}

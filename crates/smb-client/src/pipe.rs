@@ -1,0 +1,131 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::channel::Channel;
+use crate::error::{Error, Loss};
+use crate::negotiate::Terms;
+use crate::request::{FileHandle, Request};
+use crate::response::Response;
+use crate::status::NtStatus;
+
+/// An open named pipe.
+///
+/// INVARIANT: whoever reads has one read in flight at a time. Windows may carry out two of them in either order, and
+/// pipes have no offsets that would tell their bytes apart.
+pub struct Pipe {
+    channel: Channel,
+    terms: Arc<Terms>,
+    handle: FileHandle,
+}
+
+/// What a read brings.
+#[derive(Debug)]
+pub enum PipeRead {
+    /// Bytes, or a message or a part of one.
+    Data(Message),
+    /// The other end is gone: what pipes have instead of an end of file.
+    Ended,
+}
+
+/// Bytes of a message pipe.
+#[derive(Debug)]
+pub struct Message {
+    /// The bytes.
+    pub bytes: Bytes,
+    /// Nothing of the message is left to be read. The bytes of a pipe without messages are always whole.
+    pub is_whole: bool,
+}
+
+/// How far the other end has taken what was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// All of it.
+    All,
+    /// It went away before.
+    ReaderGone,
+}
+
+impl Pipe {
+    pub(crate) fn new(channel: Channel, terms: Arc<Terms>, handle: FileHandle) -> Self {
+        Pipe { channel, terms, handle }
+    }
+
+    /// Reads up to `length` bytes, or fewer where the server would not grant so many; waits for them as long as the host
+    /// lives.
+    ///
+    /// # Errors
+    /// The server refuses for another reason than the pipe's end.
+    pub async fn read(&self, length: u32) -> Result<PipeRead, Error> {
+        let length = length.min(self.terms.max_read).min(self.channel.affordable());
+        let response = self.channel.request(Request::read(self.handle, length)).await?;
+        if has_ended(response.status()) {
+            return Ok(PipeRead::Ended);
+        }
+        let response = response.accept(&[NtStatus::SUCCESS, NtStatus::BUFFER_OVERFLOW])?;
+        Ok(PipeRead::Data(Message::of(&response, response.read_data()?)))
+    }
+
+    /// Writes a message.
+    ///
+    /// # Errors
+    /// The other end has not taken it.
+    pub async fn write(&self, message: Vec<u8>) -> Result<(), Error> {
+        self.channel.request(Request::write(self.handle, 0, message)).await?.success()?;
+        Ok(())
+    }
+
+    /// Writes bytes in pieces of up to `length`, or of fewer where the server would not take so many.
+    ///
+    /// # Errors
+    /// The server refuses for another reason than the pipe's end.
+    pub async fn write_all(&self, bytes: &[u8], length: u32) -> Result<Written, Error> {
+        let length = length.min(self.terms.max_write).min(self.channel.affordable());
+        for piece in bytes.chunks(length as usize) {
+            let response = self.channel.request(Request::write(self.handle, 0, piece.to_vec())).await?;
+            if has_ended(response.status()) {
+                return Ok(Written::ReaderGone);
+            }
+            response.success()?;
+        }
+        Ok(Written::All)
+    }
+
+    /// Writes a message and reads the answer, in one wait for the server.
+    ///
+    /// # Errors
+    /// The other end does not answer.
+    pub async fn transceive(&self, message: Vec<u8>) -> Result<Message, Error> {
+        let response = self.channel.request(Request::transceive(self.handle, message)).await?;
+        let response = response.accept(&[NtStatus::SUCCESS, NtStatus::BUFFER_OVERFLOW])?;
+        Ok(Message::of(&response, response.ioctl_output()?))
+    }
+
+    /// Closes it, which the other end sees. What the server says to that can change nothing.
+    ///
+    /// # Errors
+    /// The connection was lost.
+    pub async fn close(self) -> Result<(), Loss> {
+        self.channel.request(Request::close(self.handle)).await.map(drop)
+    }
+}
+
+impl Message {
+    pub(crate) fn of(response: &Response, bytes: Bytes) -> Self {
+        Message { bytes, is_whole: response.status() == NtStatus::SUCCESS }
+    }
+}
+
+/// [MS-ERREF] 2.3.
+///
+/// [MS-ERREF]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-erref/1bc92ddf-b79e-413c-bbaa-99a5281a6c90
+fn has_ended(status: NtStatus) -> bool {
+    matches!(
+        status,
+        NtStatus::PIPE_BROKEN
+            | NtStatus::PIPE_CLOSING
+            | NtStatus::PIPE_EMPTY
+            | NtStatus::PIPE_DISCONNECTED
+            | NtStatus::END_OF_FILE
+    )
+}
