@@ -1,6 +1,7 @@
 //! Builds the Windows service and hands it to the module, which carries it inside itself.
 //!
-//! It builds it as `windows-build` does, unless the variable `PSEXEC_SERVICE_PREBUILT` names a finished executable.
+//! It builds it as `windows-build` does, unless the variable `PSEXEC_SERVICE_PREBUILT` names a finished executable. A
+//! module that is not built for release has no service, so that checking and testing take no compiler for Windows.
 //!
 //! The result is `PSEXEC_SERVICE_IMAGE` for `include_bytes!`, and `target/service/psexec-service.exe` for everybody
 //! else.
@@ -30,11 +31,16 @@ fn provide_service() -> Result<(), Box<dyn Error>> {
     let workspace = workspace_root()?;
     let out_dir = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
     declare_inputs(&workspace);
+    let embedded = out_dir.join(IMAGE_NAME);
+    println!("cargo:rustc-env=PSEXEC_SERVICE_IMAGE={}", embedded.display());
 
     let built = match env::var_os(PREBUILT_VARIABLE) {
         Some(file) => {
             println!("cargo:rerun-if-changed={}", Path::new(&file).display());
             PathBuf::from(file)
+        }
+        None if env::var_os("PROFILE").is_none_or(|profile| profile != "release") => {
+            return write_whole(&embedded, &[]);
         }
         None => build_service(&workspace)?,
     };
@@ -43,11 +49,8 @@ fn provide_service() -> Result<(), Box<dyn Error>> {
         return Err(format!("{} is not a Windows executable", built.display()).into());
     }
 
-    let embedded = out_dir.join(IMAGE_NAME);
     write_whole(&embedded, &image)?;
-    write_whole(&workspace.join("target/service").join(IMAGE_NAME), &image)?;
-    println!("cargo:rustc-env=PSEXEC_SERVICE_IMAGE={}", embedded.display());
-    Ok(())
+    write_whole(&workspace.join("target/service").join(IMAGE_NAME), &image)
 }
 
 fn workspace_root() -> Result<PathBuf, Box<dyn Error>> {
@@ -91,7 +94,7 @@ fn build_service(workspace: &Path) -> Result<PathBuf, Box<dyn Error>> {
 
 /// Puts the file in place in one step: builds that run side by side share `target/service`.
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Box<dyn Error>> {
-    if fs::read(path).is_ok_and(|present| present == bytes) {
+    if fs::read(path).is_ok_and(|there| there == bytes) {
         return Ok(());
     }
     let folder = path.parent().ok_or("a file without a folder")?;

@@ -11,9 +11,6 @@ use anyhow::{Context, Result, ensure};
 
 use crate::module::Task;
 
-/// With these words begins a line of a test that says what was counted, for the report.
-pub const COUNTED: &str = "counted: ";
-
 /// What Debian has to bring for [`run`] and has not.
 pub fn debian_packages_missing() -> Vec<&'static str> {
     if Path::new(VALGRIND).exists() { Vec::new() } else { vec!["valgrind"] }

@@ -31,9 +31,6 @@ pub use profile::ProfilePlan;
 use share::Share;
 pub use visit::{PROBE, Visit};
 
-/// With these words begins what [`not_run`] says.
-pub const NOT_RUN: &str = "not run: ";
-
 /// A Windows host, and how to connect to it.
 pub struct Host {
     address: String,
@@ -55,11 +52,6 @@ pub struct Elsewhere {
     share: Share,
     is_wine: bool,
     alternative: Logon,
-}
-
-/// Says that the test that calls this could not be run here, or not all of it.
-pub fn not_run(reason: &str) {
-    println!("{NOT_RUN}{reason}");
 }
 
 /// Runs a test on the host, alone, and then looks whether the test has left anything there.

@@ -13,4 +13,5 @@ pub mod kdc;
 pub mod lab;
 pub mod module;
 pub mod proxy;
+pub mod report;
 pub mod server;

@@ -7,7 +7,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use end_to_end::host::{Host, Logon, not_run, on_named_host};
+use end_to_end::host::{Host, Logon, on_named_host};
+use end_to_end::report::not_run;
 use serde_json::{Value, json};
 
 #[test]

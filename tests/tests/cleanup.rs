@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 
 use end_to_end::crowd::at_once;
 use end_to_end::folders;
-use end_to_end::host::{Host, not_run};
+use end_to_end::host::Host;
 use end_to_end::lab::{Lab, LabOptions, Refusal, Snapshot};
 use end_to_end::module::{self, Outcome, Task};
 use end_to_end::proxy::*;
+use end_to_end::report::not_run;
 use lab_windows::pattern;
 use msrpc::scmr::*;
 use paexec::RunName;

@@ -4,11 +4,12 @@
 use std::fs;
 use std::time::Duration;
 
-use end_to_end::callgrind::{self, COUNTED};
-use end_to_end::host::{Host, not_run, on_lab};
+use end_to_end::callgrind;
+use end_to_end::host::{Host, on_lab};
 use end_to_end::lab::Lab;
 use end_to_end::module::{self, Outcome, Task};
 use end_to_end::proxy::{Behaviour, Proxy, Statistics};
+use end_to_end::report::{counted, not_run};
 use lab_windows::pattern;
 use serde_json::{Value, json};
 
@@ -54,8 +55,8 @@ fn a_run_waits_for_the_host_a_few_times() {
         let runs: Vec<Statistics> = (0..5).map(|_| through_proxy(host, lab)).collect();
         let waits: Vec<u32> = runs.iter().map(|run| run.waits).collect();
         let sent: Vec<u64> = runs.iter().map(|run| run.from_client.bytes).collect();
-        println!("{COUNTED}waits for the host: {waits:?}, at most {WAITS}");
-        println!("{COUNTED}bytes sent: {sent:?}, at most {BYTES_SENT}");
+        counted(&format!("waits for the host: {waits:?}, at most {WAITS}"));
+        counted(&format!("bytes sent: {sent:?}, at most {BYTES_SENT}"));
         assert!(waits.iter().min() <= Some(&WAITS), "{waits:?} waits, not {WAITS}");
         assert!(sent.iter().min() <= Some(&BYTES_SENT), "{sent:?} bytes sent, not {BYTES_SENT}");
     });
@@ -75,7 +76,7 @@ fn instructions(host: &Host, options: &Value, assert_done: impl Fn(&Outcome)) ->
 /// of three instructions a byte.
 #[track_caller]
 fn assert_few(what: &str, runs: &[u64], bound: u64) {
-    println!("{COUNTED}instructions of {what}: {runs:?}, at most {bound}");
+    counted(&format!("instructions of {what}: {runs:?}, at most {bound}"));
     let missing = missing_processor_features();
     if missing.is_empty() {
         assert!(runs.iter().min() <= Some(&bound), "{runs:?} instructions, not {bound}");

@@ -9,10 +9,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use end_to_end::folders::Public;
-use end_to_end::host::{Host, not_run};
+use end_to_end::host::Host;
 use end_to_end::kdc::{Kdc, OLD_HOST, OLD_REALM, OTHER_REALM, PASSWORD, REALM, REFERRED_HOST};
 use end_to_end::lab::{LabOptions, UNICODE_ADMINISTRATOR};
 use end_to_end::module::{Outcome, Task, outcome};
+use end_to_end::report::not_run;
 use end_to_end::server::{SilentServer, refused_port};
 use serde_json::{Value, json};
 

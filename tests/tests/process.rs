@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use end_to_end::host::{not_run, on_host};
+use end_to_end::host::on_host;
+use end_to_end::report::not_run;
 use lab_windows::pattern;
 use serde_json::json;
 

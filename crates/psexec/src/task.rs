@@ -44,6 +44,12 @@ pub(crate) fn service_image() -> Result<ServiceImage, String> {
     static EMBEDDED: &[u8] = include_bytes!(env!("PSEXEC_SERVICE_IMAGE"));
     let Some(path) = std::env::var_os(SERVICE_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from)
     else {
+        if EMBEDDED.is_empty() {
+            return Err(format!(
+                "This module was built for development and brings no Windows service along: build it with `cargo xtask \
+                 build`, or let the environment variable {SERVICE_VARIABLE} name a service to upload."
+            ));
+        }
         return Ok(ServiceImage::Embedded(EMBEDDED));
     };
     match File::open(&path).and_then(|file| file.metadata()) {

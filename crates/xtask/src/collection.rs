@@ -42,6 +42,24 @@ pub(crate) fn run() -> Result<PathBuf> {
     Ok(tarball)
 }
 
+/// Builds the collection and installs it where [`folders::collections`] says, with the newest version of Ansible.
+pub(crate) fn install() -> Result<()> {
+    let tarball = run()?;
+    let mut galaxy = Command::new(ansible::programs(Version::Newest)?.join("ansible-galaxy"));
+    galaxy.args(["collection", "install", "--offline", "--force"]).arg(tarball);
+    galaxy.arg("--collections-path").arg(folders::collections());
+    step::run("install the collection", &mut galaxy)?;
+    Ok(())
+}
+
+/// Like [`install`], and brings every version of Ansible that the tests run with.
+pub(crate) fn install_for_tests() -> Result<()> {
+    for version in Version::ALL {
+        ansible::programs(version)?;
+    }
+    install()
+}
+
 fn check(tarball: &Path) -> Result<()> {
     let bytes = tarball.metadata().with_context(|| format!("{} was not built", tarball.display()))?.len();
     ensure!(bytes < LARGEST_BYTES, "{bytes} bytes are more than Galaxy takes");

@@ -3,11 +3,11 @@
 use anyhow::{Result, ensure};
 use end_to_end::lab::{ADMINISTRATOR, Form, Lab, LabOptions};
 
-use crate::{ansible, lab, packages, step};
+use crate::{collection, lab, packages, step};
 
 pub(crate) fn run() -> Result<()> {
     packages::for_demo()?;
-    ansible::install_collection_for_demo()?;
+    collection::install()?;
     let parts = lab::prepare(Form::Plain)?;
     let lab = step::work("start a Windows host on loopback", || {
         Lab::start_with(&parts, &LabOptions { name: "demo".into(), ..LabOptions::default() })

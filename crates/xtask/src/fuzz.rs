@@ -12,8 +12,8 @@ use std::thread::available_parallelism;
 use anyhow::{Context, Result, ensure};
 use end_to_end::folders;
 
+use crate::report::Report;
 use crate::step::Finished;
-use crate::test::Report;
 use crate::{build, packages, step};
 
 /// For how long each target runs with the other tests.

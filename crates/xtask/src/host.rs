@@ -1,13 +1,10 @@
 //! `test --host`: the end-to-end tests against the Windows host that the environment names.
 
-use std::collections::BTreeMap;
-use std::fmt::{self, Write};
-
 use anyhow::Result;
-use end_to_end::host::{HOST, Host, NOT_RUN, Named, PROBE, ProfilePlan, Visit};
+use end_to_end::host::{HOST, Host, Named, PROBE, ProfilePlan, Visit};
 use serde_json::json;
 
-use crate::test::Report;
+use crate::report::{Report, Verdicts};
 use crate::{build, packages, step};
 
 /// Files of tests that any host can be the other side of.
@@ -62,13 +59,10 @@ fn check(report: &mut Report, named: Named) -> Result<()> {
     let mut tests = build::cargo();
     tests.args(["test", "--package", "end-to-end", "--no-fail-fast"]);
     tests.args(FOR_ANY_HOST.iter().flat_map(|file| ["--test", file]));
-    tests.args(["--", "--include-ignored", "--show-output"]);
+    tests.args(["--", "--include-ignored"]);
     tests.env(PROBE, visit.probe()).env_remove("PSEXEC_TEST_INTEROP");
-    let finished = step::attempt(&title, &mut tests)?;
-
-    let verdicts = Verdicts::of(&finished.log);
-    report.note(&format!("{title} ({windows})"), &finished, verdicts.counts());
-    report.table(format!("{address} says: {windows}\n\n{verdicts}"));
+    let verdicts = report.tests(&format!("{title} ({windows})"), &mut tests)?;
+    report.table(format!("{address} says: {windows}\n\n{}", table(&verdicts)));
     clean_up_profile(report, &host, profile);
     report.work(&format!("nothing is left on {address}"), || {
         host.assert_clean(&before).map_err(|left| match host.remove_leftovers(&before) {
@@ -98,137 +92,24 @@ fn version(host: &Host) -> Result<String> {
     Ok(format!("{}{}", said.trim(), if host.is_wine() { ", which is Wine and not Windows" } else { "" }))
 }
 
-/// What the test harness says of tests that cargo was not asked to include.
-const IGNORED: &str = "ignored";
-
-/// What became of each test, by its file and name.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Verdicts(BTreeMap<(String, String), Verdict>);
-
-#[derive(Debug, PartialEq, Eq)]
-enum Verdict {
-    Passed,
-    Failed,
-    NotRun(String),
+/// The table of every behaviour, in Markdown as that of `tests/README.md`.
+fn table(verdicts: &Verdicts) -> String {
+    let mut rows = vec![("behaviour".to_owned(), "this host".to_owned())];
+    rows.extend(verdicts.rows());
+    for (file, reason) in FOR_THE_LAB {
+        rows.push((format!("{file}: everything"), format!("not run: the lab's, as it {reason}")));
+    }
+    let width = rows.iter().map(|(behaviour, _)| behaviour.chars().count()).max().unwrap_or_default();
+    let mut lines: Vec<_> =
+        rows.iter().map(|(behaviour, verdict)| format!("| {behaviour:width$} | {verdict} |")).collect();
+    lines.insert(1, format!("|{:-<1$}|---|", "", width + 2));
+    lines.join("\n")
 }
-
-impl Verdicts {
-    /// Of the output of cargo, and of the tests with `--show-output`.
-    pub(crate) fn of(log: &str) -> Self {
-        let mut verdicts = Self::default();
-        let (mut file, mut speaker) = (String::new(), String::new());
-        for line in log.lines() {
-            if let Some(path) = line.trim_start().strip_prefix("Running tests/") {
-                file = path.split(".rs").next().unwrap_or_default().to_owned();
-            } else if let Some((test, word)) =
-                line.strip_prefix("test ").and_then(|test| test.split_once(" ... "))
-            {
-                let verdict = match word {
-                    "ok" => Verdict::Passed,
-                    "FAILED" => Verdict::Failed,
-                    other => Verdict::NotRun(other.to_owned()),
-                };
-                verdicts.0.insert((file.clone(), test.to_owned()), verdict);
-            } else if let Some(test) = line.strip_prefix("---- ") {
-                speaker = test.split(' ').next().unwrap_or_default().to_owned();
-            } else if let Some(reason) = line.strip_prefix(NOT_RUN) {
-                verdicts.withdraw(&file, &speaker, reason);
-            }
-        }
-        verdicts
-    }
-
-    /// A test that says itself that it was not run has not passed.
-    fn withdraw(&mut self, file: &str, test: &str, reason: &str) {
-        if let Some(verdict) = self.0.get_mut(&(file.to_owned(), test.to_owned())) {
-            if *verdict == Verdict::Passed {
-                *verdict = Verdict::NotRun(reason.to_owned());
-            }
-        }
-    }
-
-    /// Tests that said themselves that they were not run, with their reasons.
-    pub(crate) fn withdrawn(&self) -> Vec<String> {
-        let said = self.0.iter().filter_map(|((file, test), verdict)| match verdict {
-            Verdict::NotRun(reason) if !reason.starts_with(IGNORED) => {
-                Some(format!("{file}: {}: {verdict}", test.replace('_', " ")))
-            }
-            _ => None,
-        });
-        said.collect()
-    }
-
-    fn counts(&self) -> String {
-        let count = |wanted: fn(&Verdict) -> bool| self.0.values().filter(|verdict| wanted(verdict)).count();
-        format!(
-            "{} passed, {} failed, {} not run",
-            count(|verdict| *verdict == Verdict::Passed),
-            count(|verdict| *verdict == Verdict::Failed),
-            count(|verdict| matches!(verdict, Verdict::NotRun(_)))
-        )
-    }
-}
-
-/// The table, in Markdown as that of `tests/README.md`.
-impl fmt::Display for Verdicts {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut rows = vec![("behaviour".to_owned(), "this host".to_owned())];
-        for ((file, test), verdict) in &self.0 {
-            rows.push((format!("{file}: {}", test.replace('_', " ")), verdict.to_string()));
-        }
-        for (file, reason) in FOR_THE_LAB {
-            rows.push((format!("{file}: everything"), format!("{NOT_RUN}the lab's, as it {reason}")));
-        }
-        let width = rows.iter().map(|(behaviour, _)| behaviour.chars().count()).max().unwrap_or_default();
-        let mut table = String::new();
-        for (number, (behaviour, verdict)) in rows.iter().enumerate() {
-            writeln!(table, "| {behaviour:width$} | {verdict} |")?;
-            if number == 0 {
-                writeln!(table, "|{:-<1$}|---|", "", width + 2)?;
-            }
-        }
-        formatter.write_str(table.trim_end())
-    }
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Passed => formatter.write_str("passed"),
-            Self::Failed => formatter.write_str("FAILED"),
-            Self::NotRun(reason) => write!(formatter, "{NOT_RUN}{reason}"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use end_to_end::folders;
 
     use super::*;
-
-    #[test]
-    fn verdicts_are_read_from_a_log() {
-        let log = "   Compiling end-to-end v0.1.0\n     \
-                   Running tests/process.rs (target/debug/deps/process-1)\n\n\
-                   running 3 tests\ntest one ... ok\ntest two ... ok\ntest three ... FAILED\n\n\
-                   successes:\n\n---- two stdout ----\nnot run: no session\n\n\
-                   failures:\n\n---- three stdout ----\nnot run: half of it\nleft: 1\n     \
-                   Running tests/accounts.rs (target/debug/deps/accounts-1)\n\
-                   test one ... ignored, needs more\n";
-        let verdicts = Verdicts::of(log);
-        assert_eq!(verdicts.counts(), "1 passed, 1 failed, 2 not run");
-        assert_eq!(verdicts.withdrawn(), ["process: two: not run: no session"]);
-        let table = verdicts.to_string();
-        for row in [
-            "| process: one         | passed |",
-            "| process: two         | not run: no session |",
-            "| process: three       | FAILED |",
-            "| accounts: one        | not run: ignored, needs more |",
-        ] {
-            assert!(table.contains(row), "{row} in\n{table}");
-        }
-    }
 
     #[test]
     fn every_file_of_tests_is_for_any_host_or_for_the_lab() {

@@ -4,6 +4,7 @@
 mod ansible;
 mod bench;
 mod build;
+mod check;
 mod collection;
 mod demo;
 mod fuzz;
@@ -13,6 +14,8 @@ mod lab;
 mod miri;
 mod packages;
 mod python;
+mod report;
+mod rooms;
 mod step;
 mod test;
 
@@ -26,6 +29,7 @@ const USAGE: &str = "\
 cargo xtask COMMAND
 
   demo               run a command on a Windows host of the project's own, with Ansible
+  check              formatting, rooms, lints, documentation, unit and property tests; without root
   test               check and test everything
   test --lab NAME    the same in the lab of another system: debian12
   test --interop     only the tests with programs of other projects on the other side
@@ -53,6 +57,7 @@ fn run(arguments: &[&str]) -> Result<()> {
     match arguments {
         [command, "--lab", name, rest @ ..] => in_lab(name, &[&[*command], rest].concat()),
         ["demo"] => demo::run(),
+        ["check"] => check::run(),
         ["test"] => test::run(),
         ["test", "--interop"] => interop::run(),
         ["test", "--host"] => host::run(),
