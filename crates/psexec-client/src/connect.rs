@@ -12,7 +12,7 @@ use negotiate_auth::{
 };
 use smb_client::{Encryption, Negotiated, NtStatus, Session, SessionId};
 
-use crate::Connection;
+use crate::connection::Connection;
 use crate::error::{At, CredentialsError, ErrorKind, Failure, Step};
 use crate::trace::Trace;
 use crate::waiting::within;

@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 use msrpc::scmr::*;
 use paexec::RunName;
 use smb_client::{Loss, NtStatus, Session, Tree};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::error::{At, ErrorKind, Failure, Step};
+use crate::report::Warning;
 use crate::scm::ServiceManager;
 use crate::trace::Trace;
 use crate::waiting::{Pauses, within};
@@ -17,14 +18,29 @@ use crate::waiting::{Pauses, within};
 /// [`Deployment::remove`] finds it wherever the run was cut off.
 pub(crate) struct Deployment<'a> {
     trace: &'a Trace,
-    pub(crate) name: RunName,
-    pub(crate) ipc: Tree,
-    pub(crate) admin: Tree,
+    name: RunName,
+    ipc: Tree,
+    admin: Tree,
     manager: Option<ServiceManager>,
-    file_may_exist: bool,
+    record: Record,
+}
+
+/// What may be on the host.
+struct Record {
+    file: FileState,
     service: ServiceState,
+    /// Something was asked for that may yet be carried out, and its answer will not tell.
+    is_in_doubt: bool,
     /// START_APP may have reached the service.
-    pub(crate) process_may_run: bool,
+    process_may_run: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum FileState {
+    Absent,
+    /// The upload was sent and its answer not yet received.
+    Uploading,
+    MayExist,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -36,6 +52,34 @@ enum ServiceState {
     /// Windows removes it once it has stopped.
     MarkedForDelete(Handle),
 }
+
+/// What a lost connection leaves on the host.
+pub(crate) struct Leftover {
+    pub(crate) name: RunName,
+    process_may_run: bool,
+}
+
+/// Why there is no service of ours.
+#[derive(Debug)]
+pub(crate) enum NotCreated {
+    /// The name is another run's, and so is what bears it.
+    NameTaken(Failure),
+    Failed(Failure),
+}
+
+/// A service that is there and does not run yet.
+pub(crate) struct CreatedService<'d> {
+    name: &'d RunName,
+    ipc: &'d Tree,
+    admin: &'d Tree,
+    trace: &'d Trace,
+    manager: &'d mut ServiceManager,
+    record: &'d mut Record,
+    handle: Handle,
+}
+
+/// A service that was started.
+pub(crate) struct StartedService<'d>(CreatedService<'d>);
 
 impl<'a> Deployment<'a> {
     /// Connects both shares; nothing is on the host yet.
@@ -52,42 +96,68 @@ impl<'a> Deployment<'a> {
         );
         let (ipc, admin) = (ipc.at(Step::ConnectIpc)?, admin.at(Step::ConnectAdmin)?);
         trace.note("connected to IPC$ and ADMIN$");
-        Ok(Deployment {
-            trace,
-            name,
-            ipc,
-            admin,
-            manager: None,
-            file_may_exist: false,
+        let record = Record {
+            file: FileState::Absent,
             service: ServiceState::Absent,
+            is_in_doubt: false,
             process_may_run: false,
-        })
+        };
+        Ok(Deployment { trace, name, ipc, admin, manager: None, record })
+    }
+
+    /// Takes up what a lost connection left: afterwards [`Deployment::remove`] takes it away. A process that may be
+    /// in the middle of its work is given a moment to end, and is otherwise left alone, of which the answer warns.
+    pub(crate) async fn resume(
+        session: &Session,
+        host: &str,
+        leftover: Leftover,
+        trace: &'a Trace,
+    ) -> Result<(Self, Option<Warning>), Failure> {
+        let mut deployment = Deployment::begin(session, host, leftover.name, trace).await?;
+        deployment.record.service = ServiceState::MayExist;
+        deployment.record.file = FileState::MayExist;
+        // The end of a connection does not undo the call that it was lost in.
+        deployment.record.is_in_doubt = true;
+        within(REQUEST, deployment.find_service()).await.at(Step::Remove)?;
+        let warning = match leftover.process_may_run {
+            true => deployment.wait_for_end().await.at(Step::Remove)?,
+            false => None,
+        };
+        Ok((deployment, warning))
     }
 
     /// Uploads the service while the service manager is being opened, then creates the service.
-    pub(crate) async fn create(&mut self, image: &[u8], display_name: &str) -> Result<(), Failure> {
-        self.file_may_exist = true;
-        let file = self.name.executable();
-        let (validated, uploaded, manager) = tokio::join!(
-            within(REQUEST, self.ipc.validate_negotiation()),
-            within(UPLOAD, self.admin.write_new_file(&file, image)),
-            within(REQUEST, open_manager(&self.ipc)),
+    pub(crate) async fn create(&mut self, image: &[u8]) -> Result<CreatedService<'_>, NotCreated> {
+        let Deployment { trace, name, ipc, admin, manager, record } = self;
+        record.file = FileState::Uploading;
+        let file = name.executable();
+        let (validated, uploaded, opened) = tokio::join!(
+            within(REQUEST, ipc.validate_negotiation()),
+            within(UPLOAD, admin.write_new_file(&file, image)),
+            within(REQUEST, open_manager(ipc)),
         );
-        validated.at(Step::Negotiate)?;
-        let (manager, handle) = manager.at(Step::OpenServiceManager)?;
-        let manager = self.manager.insert(manager);
-        if let Err(ErrorKind::Status { status: NtStatus::OBJECT_NAME_COLLISION, .. }) = uploaded {
+        record.file = match &uploaded {
             // Somebody else's file: not ours to remove.
-            self.file_may_exist = false;
+            Err(error) if is_collision(error) => FileState::Absent,
+            Err(ErrorKind::TimedOut(_)) => FileState::Uploading,
+            _ => FileState::MayExist,
+        };
+        validated.at(Step::Negotiate)?;
+        let (opened, handle) = opened.at(Step::OpenServiceManager)?;
+        let manager = manager.insert(opened);
+        match uploaded {
+            Err(error) if is_collision(&error) => return Err(NotCreated::name_taken(Step::Upload, error)),
+            uploaded => uploaded.at(Step::Upload)?,
         }
-        uploaded.at(Step::Upload)?;
-        self.trace.note(format!("uploaded {file}, {} bytes", image.len()));
+        trace.note(format!("uploaded {file}, {} bytes", image.len()));
 
-        self.service = ServiceState::MayExist;
+        // Of its own for every run: display names are unique as names are ([MS-SCMR] 3.1.4.12), and another run's
+        // service may be there at the same time, or still be on its way out.
+        let display_name = format!("native.windows.psexec, command {} from {}", name.number, name.host);
         let create = RCreateServiceW {
             manager: handle,
-            service_name: self.name.service(),
-            display_name: Some(display_name.into()),
+            service_name: name.service(),
+            display_name: Some(display_name),
             desired_access: SERVICE_QUERY_STATUS | SERVICE_START | SERVICE_STOP | DELETE,
             service_type: SERVICE_WIN32_OWN_PROCESS,
             start_type: SERVICE_DEMAND_START,
@@ -95,94 +165,47 @@ impl<'a> Deployment<'a> {
             binary_path_name: format!("\"%SystemRoot%\\{file}\" -service"),
             account: None,
         };
-        let created = within(REQUEST, manager.call(&create)).await;
-        if let Err(ErrorKind::ServiceManager { .. }) = created {
-            // Refused: there is none of ours.
-            self.service = ServiceState::Absent;
-        }
-        self.service = ServiceState::Created(created.at(Step::CreateService)?.handle);
-        self.trace.note(format!("created the service {}", self.name.service()));
-        Ok(())
-    }
-
-    /// Starts the service.
-    pub(crate) async fn start(&mut self) -> Result<(), Failure> {
-        let (Some(manager), Some(service)) = (self.manager.as_mut(), self.service.handle()) else {
-            return Ok(());
-        };
-        match within(START, manager.call(&RStartServiceW { service })).await {
-            Err(ErrorKind::ServiceManager { code: ERROR_SERVICE_ALREADY_RUNNING, .. }) => Ok(()),
-            started => started.map(drop),
-        }
-        .at(Step::StartService)?;
-        self.trace.note("started the service");
-        Ok(())
-    }
-
-    /// Marks the running service for deletion: from now on Windows removes it as soon as it has stopped, whatever
-    /// becomes of us. [MS-SCMR] 3.1.4.3 allows it for a running service.
-    ///
-    /// [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
-    pub(crate) async fn mark_for_delete(&mut self) -> Result<(), ErrorKind> {
-        if let (Some(manager), ServiceState::Created(service)) = (self.manager.as_mut(), self.service) {
-            within(REQUEST, manager.call(&RDeleteService { service })).await?;
-            self.service = ServiceState::MarkedForDelete(service);
-        }
-        Ok(())
-    }
-
-    /// Why the service does not serve its pipe: it has stopped, if it has.
-    pub(crate) async fn check_running(&mut self) -> Result<(), ErrorKind> {
-        let (Some(manager), Some(service)) = (self.manager.as_mut(), self.service.handle()) else {
-            return Ok(());
-        };
-        let status = within(REQUEST, manager.call(&RQueryServiceStatus { service })).await?.status;
-        if status.current_state == SERVICE_STOPPED {
-            return Err(ErrorKind::ServiceStopped { win32_exit_code: status.win32_exit_code });
-        }
-        Ok(())
-    }
-
-    /// Takes up what a lost connection left: afterwards [`Deployment::remove`] takes it away. A process that may be
-    /// in the middle of its work is given a moment to end, and is otherwise left alone, which the answer tells the
-    /// user.
-    pub(crate) async fn resume(&mut self, process_may_run: bool) -> Result<Option<String>, ErrorKind> {
-        self.service = ServiceState::MayExist;
-        self.file_may_exist = true;
-        within(REQUEST, self.find_service()).await?;
-        if !process_may_run {
-            return Ok(None);
-        }
-        let started = Instant::now();
-        while self.service != ServiceState::Absent {
-            match self.check_running().await {
-                Ok(()) if started.elapsed() >= END => {
-                    self.service = ServiceState::Absent;
-                    self.file_may_exist = false;
-                    return Ok(Some(format!(
-                        "The process may still be running. The service {} removes itself when it has ended.",
-                        self.name.service()
-                    )));
-                }
-                Ok(()) => sleep(Pauses::LONGEST).await,
-                Err(ErrorKind::ServiceStopped { .. }) => break,
-                Err(error) => return Err(error),
+        record.service = ServiceState::MayExist;
+        let handle = match within(REQUEST, manager.call(&create)).await {
+            Ok(created) => created.handle,
+            Err(refusal @ ErrorKind::ServiceManager { code, .. }) => {
+                // There is none of ours.
+                record.service = ServiceState::Absent;
+                return Err(match code {
+                    ERROR_SERVICE_EXISTS => NotCreated::name_taken(Step::CreateService, refusal),
+                    _ => Failure { step: Step::CreateService, kind: refusal }.into(),
+                });
             }
-        }
-        Ok(None)
+            Err(error) => return Err(Failure { step: Step::CreateService, kind: error }.into()),
+        };
+        record.service = ServiceState::Created(handle);
+        trace.note(format!("created the service {}", name.service()));
+        Ok(CreatedService { name, ipc, admin, trace, manager, record, handle })
     }
 
-    /// Takes everything away that may be on the host. Answers what could not be, in sentences for the user.
+    /// What is on the host if the connection is lost now.
+    pub(crate) fn leftover(&self) -> Leftover {
+        Leftover { name: self.name.clone(), process_may_run: self.record.process_may_run }
+    }
+
+    /// Takes everything away that may be on the host. Answers what could not be.
     ///
     /// # Errors
     /// The connection was lost meanwhile: what is left has to be taken away over another.
-    pub(crate) async fn remove(mut self) -> Result<Vec<String>, Loss> {
+    pub(crate) async fn remove(mut self) -> Result<Vec<Warning>, Loss> {
         let mut warnings = Vec::new();
-        if self.service != ServiceState::Absent
+        self.settle().await?;
+        if self.record.service != ServiceState::Absent
             && let Err(error) = within(REMOVE, self.remove_service()).await
         {
-            let text = format!("The service {} could not be removed: {error}", self.name.service());
-            warnings.push(unless_lost(error, text)?);
+            let error = unless_lost(error)?;
+            warnings.push(Warning::ServiceNotRemoved { service: self.name.service(), error });
+        }
+        if self.record.is_in_doubt
+            && let Err(error) = within(REMOVE, self.make_sure()).await
+        {
+            let error = unless_lost(error)?;
+            warnings.push(Warning::ServiceMayBeLeft { service: self.name.service(), error });
         }
         let manager = self.manager.take();
         let close = async {
@@ -193,36 +216,79 @@ impl<'a> Deployment<'a> {
         };
         let (removed, ()) = tokio::join!(self.remove_file(), close);
         if let Err(error) = removed {
-            let text =
-                format!("The file {} could not be removed from ADMIN$: {error}", self.name.executable());
-            warnings.push(unless_lost(error, text)?);
+            let error = unless_lost(error)?;
+            warnings.push(Warning::FileNotRemoved { file: self.name.executable(), error });
         }
         self.trace.note("removed the service and its file");
         Ok(warnings)
+    }
+
+    /// Waits for the answer to what was given up in its middle: only then is it known what there is to remove. Requests
+    /// of one connection have no order ([MS-SMB2] 3.3.5.2.7), nor have calls through different pipes: what asks for the
+    /// removal could be carried out before what it is to undo.
+    ///
+    /// [MS-SMB2]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-smb2/5606ad47-5ee0-437a-817e-70c366052962
+    async fn settle(&mut self) -> Result<(), Loss> {
+        let is_calling = self.manager.as_ref().is_some_and(ServiceManager::is_out_of_step);
+        if is_calling || self.record.file == FileState::Uploading {
+            match timeout(SETTLE, self.ipc.settled()).await {
+                Ok(settled) => settled?,
+                Err(_) => self.record.is_in_doubt = true,
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what has appeared since it was looked for, until nothing can appear any more: a service starts only as
+    /// long as its file is there, and Windows deletes no file of a program that runs.
+    async fn make_sure(&mut self) -> Result<(), ErrorKind> {
+        let mut pauses = Pauses::new();
+        loop {
+            match self.try_remove_file().await {
+                Ok(()) if self.is_gone().await? => return Ok(()),
+                Ok(()) => {}
+                Err(ErrorKind::Status { status, .. }) if is_still_held(status) => {}
+                Err(error) => return Err(error),
+            }
+            pauses.pause().await;
+            self.remove_service().await?;
+        }
+    }
+
+    /// Whether the service is not there, or goes because it is marked for deletion and has stopped.
+    async fn is_gone(&mut self) -> Result<bool, ErrorKind> {
+        if self.record.service == ServiceState::Absent {
+            self.find_service().await?;
+        }
+        match (self.manager.as_mut(), self.record.service) {
+            (_, ServiceState::Absent) => Ok(true),
+            (Some(manager), ServiceState::MarkedForDelete(service)) => {
+                Ok(exit_code(manager, service).await?.is_some())
+            }
+            _ => Ok(false),
+        }
     }
 
     /// Marked for deletion first, so that it goes even if it cannot be stopped now.
     async fn remove_service(&mut self) -> Result<(), ErrorKind> {
         if self.manager.as_ref().is_some_and(ServiceManager::is_out_of_step) {
             self.manager = None;
-            self.service = ServiceState::MayExist;
+            self.record.service = ServiceState::MayExist;
         }
-        if self.service == ServiceState::MayExist {
+        if self.record.service == ServiceState::MayExist {
             self.find_service().await?;
         }
-        let (Some(manager), Some(service)) = (self.manager.as_mut(), self.service.handle()) else {
+        let (Some(manager), Some(service)) = (self.manager.as_mut(), self.record.service.handle()) else {
             return Ok(());
         };
-        if let ServiceState::Created(service) = self.service {
+        if let ServiceState::Created(service) = self.record.service {
             match manager.call(&RDeleteService { service }).await {
                 Ok(_) | Err(ErrorKind::ServiceManager { code: ERROR_SERVICE_MARKED_FOR_DELETE, .. }) => {}
                 Err(error) => return Err(error),
             }
-            self.service = ServiceState::MarkedForDelete(service);
+            self.record.service = ServiceState::MarkedForDelete(service);
         }
-        stop(manager, service).await?;
-        self.service = ServiceState::Absent;
-        Ok(())
+        stop(manager, service).await
     }
 
     /// The answer to our RCreateServiceW did not arrive: looks whether it was carried out.
@@ -233,7 +299,7 @@ impl<'a> Deployment<'a> {
             service_name: self.name.service(),
             desired_access: SERVICE_QUERY_STATUS | SERVICE_STOP | DELETE,
         };
-        self.service = match manager.call(&open).await {
+        self.record.service = match manager.call(&open).await {
             Ok(opened) => ServiceState::Created(opened.handle),
             Err(ErrorKind::ServiceManager { code: ERROR_SERVICE_DOES_NOT_EXIST, .. }) => ServiceState::Absent,
             Err(error) => return Err(error),
@@ -242,16 +308,31 @@ impl<'a> Deployment<'a> {
         Ok(())
     }
 
+    /// Gives a process a moment to end. One that does not is left alone, with its service and file.
+    async fn wait_for_end(&mut self) -> Result<Option<Warning>, ErrorKind> {
+        let started = Instant::now();
+        while let (Some(manager), Some(service)) = (self.manager.as_mut(), self.record.service.handle()) {
+            if within(REQUEST, exit_code(manager, service)).await?.is_some() {
+                break;
+            }
+            if started.elapsed() >= END {
+                self.record.service = ServiceState::Absent;
+                self.record.file = FileState::Absent;
+                self.record.is_in_doubt = false;
+                return Ok(Some(Warning::ProcessLeftRunning { service: self.name.service() }));
+            }
+            sleep(Pauses::LONGEST).await;
+        }
+        Ok(None)
+    }
+
     /// Deletes the file; Windows holds it until the service's process is gone, so this tries again for a while.
     async fn remove_file(&mut self) -> Result<(), ErrorKind> {
-        if !self.file_may_exist {
-            return Ok(());
-        }
         let started = Instant::now();
         let mut pauses = Pauses::new();
         loop {
-            match within(REQUEST, delete_file(&self.admin, &self.name.executable())).await {
-                Ok(()) => break,
+            match self.try_remove_file().await {
+                Ok(()) => return Ok(()),
                 Err(ErrorKind::Status { status, .. })
                     if is_still_held(status) && started.elapsed() < REMOVE =>
                 {
@@ -260,8 +341,83 @@ impl<'a> Deployment<'a> {
                 Err(error) => return Err(error),
             }
         }
-        self.file_may_exist = false;
+    }
+
+    async fn try_remove_file(&mut self) -> Result<(), ErrorKind> {
+        if self.record.file != FileState::Absent {
+            within(REQUEST, delete_file(&self.admin, &self.name.executable())).await?;
+            self.record.file = FileState::Absent;
+        }
         Ok(())
+    }
+}
+
+impl<'d> CreatedService<'d> {
+    /// Starts the service.
+    pub(crate) async fn start(self) -> Result<StartedService<'d>, Failure> {
+        match within(START, self.manager.call(&RStartServiceW { service: self.handle })).await {
+            Err(ErrorKind::ServiceManager { code: ERROR_SERVICE_ALREADY_RUNNING, .. }) => {}
+            started => {
+                started.at(Step::StartService)?;
+            }
+        }
+        self.trace.note("started the service");
+        Ok(StartedService(self))
+    }
+}
+
+impl StartedService<'_> {
+    /// Name of the run.
+    pub(crate) fn name(&self) -> &RunName {
+        self.0.name
+    }
+
+    /// IPC$, where its pipes are.
+    pub(crate) fn ipc(&self) -> &Tree {
+        self.0.ipc
+    }
+
+    /// ADMIN$, where its file is.
+    pub(crate) fn admin(&self) -> &Tree {
+        self.0.admin
+    }
+
+    /// START_APP may reach the service from now on.
+    pub(crate) fn record_process(&mut self) {
+        self.0.record.process_may_run = true;
+    }
+
+    /// Marks the running service for deletion: from now on Windows removes it as soon as it has stopped, whatever
+    /// becomes of us. [MS-SCMR] 3.1.4.3 allows it for a running service.
+    ///
+    /// [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
+    pub(crate) async fn mark_for_delete(&mut self) -> Result<(), ErrorKind> {
+        let service = self.0.handle;
+        if self.0.record.service == ServiceState::Created(service) {
+            within(REQUEST, self.0.manager.call(&RDeleteService { service })).await?;
+            self.0.record.service = ServiceState::MarkedForDelete(service);
+        }
+        Ok(())
+    }
+
+    /// Why the service does not serve its pipe: it has stopped, if it has.
+    pub(crate) async fn check_running(&mut self) -> Result<(), ErrorKind> {
+        match within(REQUEST, exit_code(self.0.manager, self.0.handle)).await? {
+            Some(win32_exit_code) => Err(ErrorKind::ServiceStopped { win32_exit_code }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl NotCreated {
+    fn name_taken(step: Step, kind: ErrorKind) -> Self {
+        NotCreated::NameTaken(Failure { step, kind })
+    }
+}
+
+impl From<Failure> for NotCreated {
+    fn from(failure: Failure) -> Self {
+        NotCreated::Failed(failure)
     }
 }
 
@@ -274,34 +430,52 @@ impl ServiceState {
     }
 }
 
-/// Stops a service, [MS-SCMR] 3.1.4.2. One that is just starting takes no controls yet, and is waited for.
+/// dwWin32ExitCode of a service that has stopped; `None` for one that has not.
+async fn exit_code(manager: &mut ServiceManager, service: Handle) -> Result<Option<u32>, ErrorKind> {
+    let status = manager.call(&RQueryServiceStatus { service }).await?.status;
+    Ok((status.current_state == SERVICE_STOPPED).then_some(status.win32_exit_code))
+}
+
+/// Stops a service, [MS-SCMR] 3.1.4.2. One that is just starting takes no controls yet, and is waited for; so is one
+/// that takes the control and runs on, as PAExec's does while it has something to do.
 ///
 /// [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
 async fn stop(manager: &mut ServiceManager, service: Handle) -> Result<(), ErrorKind> {
+    let started = Instant::now();
     let mut pauses = Pauses::new();
     loop {
         let control = RControlService { service, control: SERVICE_CONTROL_STOP };
-        let error = match manager.call(&control).await {
-            Ok(_) | Err(ErrorKind::ServiceManager { code: ERROR_SERVICE_NOT_ACTIVE, .. }) => return Ok(()),
-            Err(error @ ErrorKind::ServiceManager { .. }) => error,
+        let refusal = match manager.call(&control).await {
+            Ok(answer) if is_ending(answer.status.current_state) => return Ok(()),
+            Ok(_) => None,
+            Err(ErrorKind::ServiceManager { code: ERROR_SERVICE_NOT_ACTIVE, .. }) => return Ok(()),
+            Err(error @ ErrorKind::ServiceManager { .. }) => Some(error),
             Err(error) => return Err(error),
         };
-        match manager.call(&RQueryServiceStatus { service }).await?.status.current_state {
-            SERVICE_STOPPED | SERVICE_STOP_PENDING => return Ok(()),
-            SERVICE_START_PENDING => {}
+        let state = manager.call(&RQueryServiceStatus { service }).await?.status.current_state;
+        match (state, refusal) {
+            (state, _) if is_ending(state) => return Ok(()),
+            (SERVICE_START_PENDING, _) => {}
             // It may have come up in between, and not for ever.
-            _ if pauses.are_longest() => return Err(error),
+            (_, Some(refusal)) if pauses.are_longest() => return Err(refusal),
+            (_, None) if started.elapsed() >= RUNS_ON => {
+                return Err(ErrorKind::Service("it runs on although it was told to stop".into()));
+            }
             _ => {}
         }
         pauses.pause().await;
     }
 }
 
-/// What could not be done is for the user to read, unless it can still be done over another connection.
-fn unless_lost(error: ErrorKind, text: String) -> Result<String, Loss> {
+fn is_ending(state: u32) -> bool {
+    matches!(state, SERVICE_STOPPED | SERVICE_STOP_PENDING)
+}
+
+/// What could not be done is to be told, unless it can still be done over another connection.
+fn unless_lost(error: ErrorKind) -> Result<ErrorKind, Loss> {
     match error {
         ErrorKind::Lost(loss) => Err(loss),
-        _ => Ok(text),
+        error => Ok(error),
     }
 }
 
@@ -338,6 +512,10 @@ pub(crate) async fn delete_file(admin: &Tree, name: &str) -> Result<(), ErrorKin
     }
 }
 
+fn is_collision(error: &ErrorKind) -> bool {
+    matches!(error, ErrorKind::Status { status: NtStatus::OBJECT_NAME_COLLISION, .. })
+}
+
 fn is_still_held(status: NtStatus) -> bool {
     matches!(
         status,
@@ -357,5 +535,9 @@ const START: Duration = Duration::from_secs(90);
 /// How long a process whose connection was lost may take to end before it is left alone; our service leaves five seconds
 /// after it.
 const END: Duration = Duration::from_secs(15);
+/// How long a removal waits for what is still under way: half of what it has when we are told to end.
+const SETTLE: Duration = Duration::from_secs(4);
+/// How long a service may run on that has taken a STOP; within the bound of the removal.
+const RUNS_ON: Duration = Duration::from_secs(8);
 /// Bound of each part of the removal, and how long a file may be held.
 const REMOVE: Duration = Duration::from_secs(10);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use msrpc::rpc::{self, ResponseAssembler};
 use msrpc::scmr::{self, Answer, Call};
-use smb_client::{NtStatus, Pipe, PipeRead, Tree};
+use smb_client::{NtStatus, Pipe, PipeRead, Tree, WhenDropped};
 
 use crate::error::ErrorKind;
 use crate::waiting::Pauses;
@@ -53,6 +53,8 @@ impl ServiceManager {
         let bind = rpc::encode_bind(call_id, &scmr::INTERFACE);
         let (pipe, answer) = ipc.open_pipe_and_transceive(scmr::PIPE, bind).await?;
         let context = rpc::decode_bind_answer(&answer.bytes, call_id)?;
+        // Only the answer to a call says what it has done.
+        let pipe = pipe.when_dropped(WhenDropped::Finish);
         Ok(ServiceManager { pipe, max_fragment: context.max_transmit, call_id, calling: false })
     }
 
@@ -68,7 +70,7 @@ impl ServiceManager {
                 scmr::ERROR_SERVICE_DATABASE_LOCKED if started.elapsed() < LOCKED => {
                     pauses.pause().await;
                 }
-                code => return Err(ErrorKind::ServiceManager { call: method_name::<C>(), code }),
+                code => return Err(ErrorKind::ServiceManager { call: C::NAME, code }),
             }
         }
     }
@@ -108,18 +110,5 @@ impl ServiceManager {
     /// [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
     pub(crate) async fn close(self) -> Result<(), ErrorKind> {
         Ok(self.pipe.close().await?)
-    }
-}
-
-/// Name of a method: its type is named like it.
-fn method_name<C>() -> &'static str {
-    std::any::type_name::<C>().rsplit("::").next().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn errors_name_the_method() {
-        assert_eq!(super::method_name::<msrpc::scmr::RCreateServiceW>(), "RCreateServiceW");
     }
 }

@@ -4,7 +4,7 @@
 
 use std::io::ErrorKind as IoErrorKind;
 
-use psexec_client::{Error, ErrorKind, Loss, NtStatus, PeerMisbehaved, Step};
+use psexec_client::{Error, ErrorKind, Loss, NtStatus, PeerMisbehaved, Step, Warning};
 
 /// Says what `error` means for a run against this port; `interruption` names the signal that cancelled it, if one did.
 pub(crate) fn explain(error: &Error, port: u16, interruption: Option<&str>) -> String {
@@ -14,6 +14,34 @@ pub(crate) fn explain(error: &Error, port: u16, interruption: Option<&str>) -> S
     match hint(error, port) {
         Some(hint) => format!("{beginning}{what}. {hint}"),
         None => format!("{beginning}{what}"),
+    }
+}
+
+/// Says what a user should know beside the outcome.
+pub(crate) fn word(warning: &Warning) -> String {
+    match warning {
+        Warning::OutputNotClosed => {
+            "The process has ended, yet its output was not closed: some of it may be missing.".to_owned()
+        }
+        Warning::ServiceNotRemoved { service, error } => {
+            format!("The service {service} could not be removed: {error}")
+        }
+        Warning::ServiceMayBeLeft { service, error } => {
+            format!("The service {service} may not have been removed: {error}")
+        }
+        Warning::FileNotRemoved { file, error } => {
+            format!("The file {file} could not be removed from ADMIN$: {error}")
+        }
+        Warning::ProcessLeftRunning { service } => format!(
+            "The process may still be running. The service {service} removes itself when it has ended."
+        ),
+        Warning::NotReconnected { step, error } => {
+            format!("The connection was lost, and connecting again to clean up failed ({step}: {error}).")
+        }
+        Warning::RemovalGivenUp { service } => format!(
+            "The process may still be running; the service {service} removes itself when it has ended, its file \
+             {service}.exe goes with the next run from here or the host's next restart."
+        ),
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::ser::{CharEscape, CompactFormatter, Formatter, Serializer};
 use serde_json::{Map, Value, json};
 
 use crate::encoding;
+use crate::messages;
 use crate::secrets::Secrets;
 use crate::validate::Parameters;
 
@@ -47,7 +48,7 @@ impl Answer {
                 answer.insert("msg", explain(&error));
             }
         }
-        answer.warn(report.warnings);
+        answer.warn(report.warnings.iter().map(messages::word));
         answer
     }
 

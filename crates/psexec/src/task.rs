@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use psexec_client::{Account, Connection, IntegrityLevel, Priority, Process, ServiceImage};
+use psexec_client::{Account, Connection, IntegrityLevel, Mode, Priority, Process, ServiceImage};
 use zeroize::Zeroizing;
 
 use crate::options::{
@@ -103,14 +103,20 @@ fn connection(parameters: &Parameters) -> Result<Connection, String> {
 
 fn process(parameters: &Parameters, account: Account) -> Result<Process, String> {
     let session = integer_within(parameters, &INTERACTIVE_SESSION, 0, u32::MAX)?;
+    let session = parameters.boolean(&INTERACTIVE).then_some(session);
     let seconds = integer_within(parameters, &PROCESS_TIMEOUT, 0, u32::MAX)?;
     Ok(Process {
         executable: required_text(parameters, &EXECUTABLE, "Name the program to run on the Windows host.")?,
         arguments: parameters.text(&ARGUMENTS).map(str::to_owned),
         working_directory: parameters.text(&WORKING_DIRECTORY).unwrap_or_default().to_owned(),
-        asynchronous: parameters.boolean(&ASYNCHRONOUS),
+        mode: match (parameters.boolean(&ASYNCHRONOUS), session) {
+            (true, session) => Mode::Detached { session },
+            (false, Some(session)) => Mode::Interactive { session },
+            (false, None) => {
+                Mode::Piped { stdin: parameters.text(&STDIN).unwrap_or_default().as_bytes().to_vec() }
+            }
+        },
         load_profile: parameters.boolean(&LOAD_PROFILE),
-        interactive_session: parameters.boolean(&INTERACTIVE).then_some(session),
         integrity_level: match parameters.text(&INTEGRITY_LEVEL) {
             Some("elevated") => IntegrityLevel::Elevated,
             Some("limited") => IntegrityLevel::Limited,
@@ -127,7 +133,6 @@ fn process(parameters: &Parameters, account: Account) -> Result<Process, String>
             _ => Priority::Normal,
         },
         timeout: (seconds > 0).then(|| Duration::from_secs(seconds.into())),
-        stdin: parameters.text(&STDIN).unwrap_or_default().as_bytes().to_vec(),
     })
 }
 
@@ -171,8 +176,23 @@ mod tests {
         assert_eq!(task.connection.timeout, Duration::from_secs(60));
         assert!(matches!(task.process.account, Account::Connection));
         assert_eq!(task.process.working_directory, r"C:\Windows\System32");
-        assert_eq!((task.process.timeout, task.process.interactive_session), (None, None));
-        assert!(task.process.load_profile && task.process.stdin.is_empty());
+        assert_eq!((task.process.timeout, task.process.mode), (None, Mode::Piped { stdin: Vec::new() }));
+        assert!(task.process.load_profile);
+    }
+
+    #[test]
+    fn a_process_is_piped_unless_it_has_a_window_or_nobody_waits_for_it() {
+        let mode = |options| task(options).expect("a task").process.mode;
+        assert_eq!(mode(json!({"stdin": "in"})), Mode::Piped { stdin: b"in".to_vec() });
+        assert_eq!(
+            mode(json!({"interactive": true, "interactive_session": 2})),
+            Mode::Interactive { session: 2 }
+        );
+        assert_eq!(mode(json!({"asynchronous": true, "stdin": "in"})), Mode::Detached { session: None });
+        assert_eq!(
+            mode(json!({"asynchronous": true, "interactive": true})),
+            Mode::Detached { session: Some(0) }
+        );
     }
 
     #[test]

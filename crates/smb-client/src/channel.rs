@@ -31,7 +31,7 @@ pub(crate) struct Socket {
 #[derive(Clone)]
 pub(crate) struct Channel(Arc<Shared>);
 
-/// The right to a response. Dropping it unanswered cancels the request on the server.
+/// The right to a response. Dropping it unanswered cancels the request on the server, unless it is left to finish.
 struct Receipt {
     message_id: u64,
     answer: oneshot::Receiver<Answer>,
@@ -112,6 +112,23 @@ impl Channel {
         responses.try_into().map_err(|_| Loss::Closed)
     }
 
+    /// Waits until every request that is left to finish has been answered.
+    pub(crate) async fn settled(&self) -> Result<(), Loss> {
+        loop {
+            let progress = self.0.progress.notified();
+            {
+                let state = self.0.lock();
+                if let Some(loss) = state.loss() {
+                    return Err(loss.clone());
+                }
+                if state.is_settled() {
+                    return Ok(());
+                }
+            }
+            progress.await;
+        }
+    }
+
     /// Bytes that one request may move, so that others have credits left too.
     pub(crate) fn affordable(&self) -> u32 {
         self.0.lock().affordable()
@@ -163,7 +180,7 @@ impl Receipt {
 impl Drop for Receipt {
     fn drop(&mut self) {
         if !self.is_answered
-            && let Some(frame) = self.shared.lock().cancel(self.message_id)
+            && let Some(frame) = self.shared.lock().drop_request(self.message_id)
         {
             // A connection that is lost needs no cancel.
             let _ = self.shared.outgoing.send(Outgoing::Frame(frame));

@@ -1,6 +1,6 @@
 use crate::channel::Channel;
 use crate::error::Error;
-use crate::request::{FileHandle, Request};
+use crate::request::{FileHandle, Request, WhenDropped};
 
 /// An open file.
 pub(crate) struct File {
@@ -18,10 +18,11 @@ impl File {
         let mut offset = 0;
         for piece in content.chunks(limit.max(1)) {
             let write = Request::write(self.handle, offset, piece.to_vec());
-            self.channel.request(write).await?.success()?;
+            self.channel.request(write.when_dropped(WhenDropped::Finish)).await?.success()?;
             offset += piece.len() as u64;
         }
-        self.channel.request(Request::close(self.handle)).await?.success()?;
+        let close = Request::close(self.handle).when_dropped(WhenDropped::Finish);
+        self.channel.request(close).await?.success()?;
         Ok(())
     }
 }

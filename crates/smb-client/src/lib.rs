@@ -30,7 +30,7 @@ mod tree;
 pub use directory::{Directory, DirectoryEntry};
 pub use error::{Error, Loss, PeerMisbehaved};
 pub use pipe::{Message, Pipe, PipeRead, Written};
-pub use request::PipeAccess;
+pub use request::{PipeAccess, WhenDropped};
 pub use session::{Encryption, Negotiated, Session, SessionId};
 pub use status::NtStatus;
 pub use tree::Tree;

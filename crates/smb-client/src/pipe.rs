@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::channel::Channel;
 use crate::error::{Error, Loss};
 use crate::negotiate::Terms;
-use crate::request::{FileHandle, Request};
+use crate::request::{FileHandle, Request, WhenDropped};
 use crate::response::Response;
 use crate::status::NtStatus;
 
@@ -17,6 +17,7 @@ pub struct Pipe {
     channel: Channel,
     terms: Arc<Terms>,
     handle: FileHandle,
+    when_dropped: WhenDropped,
 }
 
 /// What a read brings.
@@ -48,7 +49,13 @@ pub enum Written {
 
 impl Pipe {
     pub(crate) fn new(channel: Channel, terms: Arc<Terms>, handle: FileHandle) -> Self {
-        Pipe { channel, terms, handle }
+        Pipe { channel, terms, handle, when_dropped: WhenDropped::Cancel }
+    }
+
+    /// What becomes of messages that were written, when nobody waits for their answers any more.
+    #[must_use]
+    pub fn when_dropped(self, when_dropped: WhenDropped) -> Self {
+        Pipe { when_dropped, ..self }
     }
 
     /// Reads up to `length` bytes, or fewer where the server would not grant so many; waits for them as long as the host
@@ -71,7 +78,8 @@ impl Pipe {
     /// # Errors
     /// The other end has not taken it.
     pub async fn write(&self, message: Vec<u8>) -> Result<(), Error> {
-        self.channel.request(Request::write(self.handle, 0, message)).await?.success()?;
+        let write = Request::write(self.handle, 0, message).when_dropped(self.when_dropped);
+        self.channel.request(write).await?.success()?;
         Ok(())
     }
 
@@ -96,7 +104,8 @@ impl Pipe {
     /// # Errors
     /// The other end does not answer.
     pub async fn transceive(&self, message: Vec<u8>) -> Result<Message, Error> {
-        let response = self.channel.request(Request::transceive(self.handle, message)).await?;
+        let transceive = Request::transceive(self.handle, message).when_dropped(self.when_dropped);
+        let response = self.channel.request(transceive).await?;
         let response = response.accept(&[NtStatus::SUCCESS, NtStatus::BUFFER_OVERFLOW])?;
         Ok(Message::of(&response, response.ioctl_output()?))
     }

@@ -14,6 +14,16 @@ pub(crate) struct Request {
     pub(crate) content: RequestContent,
     /// Bytes behind the body: what a WRITE writes.
     pub(crate) data: Vec<u8>,
+    pub(crate) when_dropped: WhenDropped,
+}
+
+/// What becomes of a request when nobody waits for its response any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenDropped {
+    /// The server is asked to give it up. Whether it was carried out is not known then.
+    Cancel,
+    /// It is left to be carried out, and its response can be waited for: [`Tree::settled`](crate::Tree::settled).
+    Finish,
 }
 
 /// What a pipe is opened for.
@@ -52,6 +62,10 @@ impl Request {
         Request::treeless(TreeConnectRequest::new(path))
     }
 
+    pub(crate) fn when_dropped(self, when_dropped: WhenDropped) -> Self {
+        Request { when_dropped, ..self }
+    }
+
     /// The name of its command, as in [MS-SMB2].
     pub(crate) fn command_name(&self) -> &'static str {
         match &self.content {
@@ -69,7 +83,7 @@ impl Request {
     }
 
     fn new(tree_id: u32, content: RequestContent) -> Self {
-        Request { tree_id, content, data: Vec::new() }
+        Request { tree_id, content, data: Vec::new(), when_dropped: WhenDropped::Cancel }
     }
 
     /// Opens a pipe of IPC$.
@@ -172,7 +186,7 @@ impl Request {
 
     pub(crate) fn write(file: FileHandle, offset: u64, data: Vec<u8>) -> Self {
         let content = WriteRequest::new(offset, file.id, WriteFlags::new(), length(&data));
-        Request { tree_id: file.tree_id, content: RequestContent::Write(content), data }
+        Request { data, ..Request::new(file.tree_id, RequestContent::Write(content)) }
     }
 
     /// FSCTL_PIPE_TRANSCEIVE, [MS-FSCC] 2.3.47: writes a message and reads the answer.

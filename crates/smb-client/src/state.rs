@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 use crate::error::{Loss, PeerMisbehaved};
 use crate::liveness::{Liveness, Verdict};
 use crate::protection::{PreauthHash, Protection, TRANSFORM_HEADER};
-use crate::request::Request;
+use crate::request::{Request, WhenDropped};
 use crate::response::{HEADER, Response};
 use crate::status::NtStatus;
 
@@ -63,6 +63,7 @@ enum Phase {
 struct Pending {
     command: Command,
     command_name: &'static str,
+    when_dropped: WhenDropped,
     /// Known once the server has answered STATUS_PENDING.
     async_id: Option<u64>,
     waiter: oneshot::Sender<Answer>,
@@ -161,7 +162,7 @@ impl State {
             self.credits = self.credits.saturating_sub(charge);
 
             let command = request.content.associated_cmd();
-            let command_name = request.command_name();
+            let (command_name, when_dropped) = (request.command_name(), request.when_dropped);
             let mut plain = PlainRequest::new(request.content);
             plain.header.message_id = message_id;
             plain.header.session_id = self.phase.session_id();
@@ -181,16 +182,21 @@ impl State {
             if self.pending.is_empty() {
                 self.liveness.start_waiting(now);
             }
-            self.pending.insert(message_id, Pending { command, command_name, async_id: None, waiter });
+            let pending = Pending { command, command_name, when_dropped, async_id: None, waiter };
+            self.pending.insert(message_id, pending);
             sent.push(Sent { message_id, answer });
         }
         Ok((self.finish(frame, &starts)?, sent))
     }
 
-    /// The frame that asks the server to give up a request, [MS-SMB2] 3.2.4.24. The answer to the request still comes,
-    /// and frees its credits. `None` for a request that is answered already.
-    pub(crate) fn cancel(&mut self, message_id: u64) -> Option<Vec<u8>> {
+    /// Nobody waits for this response any more. Answers the frame that asks the server to give the request up,
+    /// [MS-SMB2] 3.2.4.24: the response still comes, and frees its credits. `None` for a request that is answered
+    /// already, or is left to finish.
+    pub(crate) fn drop_request(&mut self, message_id: u64) -> Option<Vec<u8>> {
         let pending = self.pending.get(&message_id)?;
+        if pending.when_dropped == WhenDropped::Finish {
+            return None;
+        }
         let mut cancel = PlainRequest::new(RequestContent::Cancel(CancelRequest::default()));
         cancel.header.message_id = message_id;
         cancel.header.session_id = self.phase.session_id();
@@ -218,6 +224,12 @@ impl State {
         }
         self.liveness.arrived(count, is_whole, now);
         Ok(())
+    }
+
+    /// Whether every request that is left to finish has finished: the host has done then what it will ever do for those
+    /// that nobody waits for.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.pending.values().all(|pending| pending.when_dropped == WhenDropped::Cancel)
     }
 
     /// What the host's silence calls for.
@@ -473,7 +485,8 @@ impl State {
     /// As if a request had been sent.
     fn wait_for(&mut self, message_id: u64, command: Command) -> oneshot::Receiver<Answer> {
         let (waiter, answer) = oneshot::channel();
-        let pending = Pending { command, command_name: "a request", async_id: None, waiter };
+        let when_dropped = WhenDropped::Cancel;
+        let pending = Pending { command, command_name: "a request", when_dropped, async_id: None, waiter };
         self.pending.insert(message_id, pending);
         answer
     }

@@ -11,7 +11,7 @@ use crate::error::{Error, Loss, PeerMisbehaved};
 use crate::file::File;
 use crate::negotiate::Terms;
 use crate::pipe::{Message, Pipe};
-use crate::request::{FileHandle, PipeAccess, Request};
+use crate::request::{FileHandle, PipeAccess, Request, WhenDropped};
 use crate::status::NtStatus;
 
 /// A connected share.
@@ -59,6 +59,7 @@ impl Tree {
     }
 
     /// Writes a file that must not exist yet: in one wait for the server, or in a few where it takes only small writes.
+    /// Requests that were sent are left to finish when this is dropped.
     ///
     /// # Errors
     /// There is one of this name already: [`NtStatus::OBJECT_NAME_COLLISION`], and nothing was written. After any other
@@ -73,7 +74,8 @@ impl Tree {
             Request::create_file(self.id, name),
             Request::write(file, 0, content.to_vec()),
             Request::close(file),
-        ];
+        ]
+        .map(|request| request.when_dropped(WhenDropped::Finish));
         let [created, written, closed] = self.channel.compound(requests).await?;
         created.success()?;
         written.success()?;
@@ -92,6 +94,15 @@ impl Tree {
         opened.success()?;
         closed.success()?;
         Ok(())
+    }
+
+    /// Waits until every request of the connection that is left to finish has been answered: the host has done then what
+    /// it will ever do for those that nobody waits for.
+    ///
+    /// # Errors
+    /// The connection was lost.
+    pub async fn settled(&self) -> Result<(), Loss> {
+        self.channel.settled().await
     }
 
     /// The share's root.
@@ -125,7 +136,8 @@ impl Tree {
     }
 
     async fn create_file(&self, name: &str) -> Result<File, Error> {
-        let created = self.channel.request(Request::create_file(self.id, name)).await?.success()?;
+        let create = Request::create_file(self.id, name).when_dropped(WhenDropped::Finish);
+        let created = self.channel.request(create).await?.success()?;
         Ok(File::new(self.channel.clone(), FileHandle { tree_id: self.id, id: created.file_id()? }))
     }
 

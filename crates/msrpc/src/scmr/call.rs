@@ -8,6 +8,9 @@ use crate::rpc;
 /// A method of MS-SCMR with its parameters. The stubs are those of [`rpc::encode_request`] and
 /// [`rpc::encode_response`].
 pub trait Call: Sized {
+    /// Name of the method.
+    const NAME: &str;
+
     /// Number of the method.
     const OPNUM: u16;
 

@@ -18,6 +18,7 @@ pub struct RCloseServiceHandle {
 }
 
 impl Call for RCloseServiceHandle {
+    const NAME: &str = "RCloseServiceHandle";
     const OPNUM: u16 = 0;
     /// The handle comes back as zeros.
     type Answer = HandleAnswer;
@@ -43,6 +44,7 @@ pub struct RControlService {
 }
 
 impl Call for RControlService {
+    const NAME: &str = "RControlService";
     const OPNUM: u16 = 1;
     type Answer = ServiceStatusAnswer;
 
@@ -69,6 +71,7 @@ pub struct RDeleteService {
 }
 
 impl Call for RDeleteService {
+    const NAME: &str = "RDeleteService";
     const OPNUM: u16 = 2;
     type Answer = ReturnCodeAnswer;
 
@@ -91,6 +94,7 @@ pub struct RQueryServiceStatus {
 }
 
 impl Call for RQueryServiceStatus {
+    const NAME: &str = "RQueryServiceStatus";
     const OPNUM: u16 = 6;
     type Answer = ServiceStatusAnswer;
 
@@ -130,6 +134,7 @@ pub struct RCreateServiceW {
 }
 
 impl Call for RCreateServiceW {
+    const NAME: &str = "RCreateServiceW";
     const OPNUM: u16 = 12;
     type Answer = CreateServiceAnswer;
 
@@ -187,6 +192,7 @@ pub struct REnumServicesStatusW {
 }
 
 impl Call for REnumServicesStatusW {
+    const NAME: &str = "REnumServicesStatusW";
     const OPNUM: u16 = 14;
     type Answer = EnumServicesStatusAnswer;
 
@@ -223,6 +229,7 @@ pub struct ROpenSCManagerW {
 }
 
 impl Call for ROpenSCManagerW {
+    const NAME: &str = "ROpenSCManagerW";
     const OPNUM: u16 = 15;
     type Answer = HandleAnswer;
 
@@ -256,6 +263,7 @@ pub struct ROpenServiceW {
 }
 
 impl Call for ROpenServiceW {
+    const NAME: &str = "ROpenServiceW";
     const OPNUM: u16 = 16;
     type Answer = HandleAnswer;
 
@@ -283,6 +291,7 @@ pub struct RStartServiceW {
 }
 
 impl Call for RStartServiceW {
+    const NAME: &str = "RStartServiceW";
     const OPNUM: u16 = 19;
     type Answer = ReturnCodeAnswer;
 
@@ -311,6 +320,7 @@ pub struct RChangeServiceConfig2W {
 }
 
 impl Call for RChangeServiceConfig2W {
+    const NAME: &str = "RChangeServiceConfig2W";
     const OPNUM: u16 = 37;
     type Answer = ReturnCodeAnswer;
 
@@ -347,6 +357,7 @@ pub struct RQueryServiceStatusEx {
 }
 
 impl Call for RQueryServiceStatusEx {
+    const NAME: &str = "RQueryServiceStatusEx";
     const OPNUM: u16 = 40;
     type Answer = ServiceStatusProcessAnswer;
 
