@@ -9,6 +9,7 @@
 mod encoding;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod kerberos_hints;
 mod messages;
 mod options;
 mod python;
@@ -17,6 +18,7 @@ mod secrets;
 mod syslog;
 mod task;
 mod validate;
+mod win32;
 
 use std::cell::Cell;
 use std::ffi::OsString;

@@ -6,6 +6,8 @@ use std::io::ErrorKind as IoErrorKind;
 
 use psexec_client::{Error, ErrorKind, Loss, NtStatus, PeerMisbehaved, Step, Warning};
 
+use crate::{kerberos_hints, win32};
+
 /// Says what `error` means for a run against this port; `interruption` names the signal that cancelled it, if one did.
 pub(crate) fn explain(error: &Error, port: u16, interruption: Option<&str>) -> String {
     let what = what(error, interruption);
@@ -107,6 +109,7 @@ fn hint(error: &Error, port: u16) -> Option<String> {
         ErrorKind::EncryptionUnsupported { .. } => Some(ENCRYPTION.to_owned()),
         ErrorKind::GuestSession => Some(GUEST.to_owned()),
         ErrorKind::Credentials(_) => Some(CREDENTIALS.to_owned()),
+        ErrorKind::Kerberos(error) => kerberos_hints::hint(error),
         ErrorKind::Process(text) => process_hint(text).map(str::to_owned),
         ErrorKind::Cancelled if error.step > Step::Connect => Some(CANCELLED.to_owned()),
         _ => None,
@@ -253,34 +256,40 @@ fn share_hint(status: NtStatus) -> Option<&'static str> {
 /// Hints for the Win32 error codes of the service control manager.
 fn service_manager_hint(code: u32) -> Option<&'static str> {
     Some(match code {
-        5 => ACCESS_DENIED,
-        2 | 3 => {
+        win32::ERROR_ACCESS_DENIED => ACCESS_DENIED,
+        win32::ERROR_FILE_NOT_FOUND | win32::ERROR_PATH_NOT_FOUND => {
             "The file that was uploaded has vanished before it was started, as it does when an antivirus program \
              quarantines it: exclude PAExec-*.exe in the Windows folder."
         }
-        193 | 216 => "The host cannot execute the service, which is a program for 64-bit Windows on x86.",
-        225 | 226 => {
+        win32::ERROR_BAD_EXE_FORMAT | win32::ERROR_EXE_MACHINE_TYPE_MISMATCH => {
+            "The host cannot execute the service, which is a program for 64-bit Windows on x86."
+        }
+        win32::ERROR_VIRUS_INFECTED | win32::ERROR_VIRUS_DELETED => {
             "The host's antivirus program takes the service for malware: exclude PAExec-*.exe in the Windows folder."
         }
-        577 | 1260 | 4551 => {
+        win32::ERROR_INVALID_IMAGE_HASH
+        | win32::ERROR_ACCESS_DISABLED_BY_POLICY
+        | win32::ERROR_SYSTEM_INTEGRITY_POLICY_VIOLATION => {
             "A policy of the host (AppLocker, software restriction, application control) forbids the service to run: allow \
              PAExec-*.exe in the Windows folder."
         }
-        1053 => {
+        win32::ERROR_SERVICE_REQUEST_TIMEOUT => {
             "The service did not report in time: the host is busy, or an antivirus program holds the service up; exclude \
              PAExec-*.exe in the Windows folder from its scans."
         }
-        1055 => {
+        win32::ERROR_SERVICE_DATABASE_LOCKED => {
             "Another program keeps the host's service database locked, as an installation or an update does: try again \
              when it has ended."
         }
-        1067 => ANTIVIRUS,
-        1072 => {
+        win32::ERROR_PROCESS_ABORTED => ANTIVIRUS,
+        win32::ERROR_SERVICE_MARKED_FOR_DELETE => {
             "The service is marked for deletion, but some program still holds it open, such as services.msc or the task \
              manager: close it there, or restart the host."
         }
-        1073 => "A service of this name is there already; the next run takes another name.",
-        1115 => "The host is shutting down.",
+        win32::ERROR_SERVICE_EXISTS => {
+            "A service of this name is there already; the next run takes another name."
+        }
+        win32::ERROR_SHUTDOWN_IN_PROGRESS => "The host is shutting down.",
         _ => return None,
     })
 }
@@ -288,26 +297,36 @@ fn service_manager_hint(code: u32) -> Option<&'static str> {
 /// Hints for what the service says about the process: its texts end in the Win32 error code.
 fn process_hint(text: &str) -> Option<&'static str> {
     let code = text.rsplit_once("[Err=")?.1.split_once(", ")?.1;
-    Some(match code.trim_end().strip_suffix(']')? {
-        "2" | "3" => {
+    Some(match code.trim_end().strip_suffix(']')?.parse().ok()? {
+        win32::ERROR_FILE_NOT_FOUND | win32::ERROR_PATH_NOT_FOUND => {
             "Check executable: it is looked for in the service's search path unless it is a full path, and Windows's own \
              commands such as dir or echo need cmd.exe /c."
         }
-        "267" => "Check working_directory: there is no such directory on the host, or it is no directory.",
-        "193" | "216" => {
+        win32::ERROR_DIRECTORY => {
+            "Check working_directory: there is no such directory on the host, or it is no directory."
+        }
+        win32::ERROR_BAD_EXE_FORMAT | win32::ERROR_EXE_MACHINE_TYPE_MISMATCH => {
             "Check executable: it is not a program that this Windows can execute; scripts need their interpreter."
         }
-        "740" => "The program wants to be run elevated: set integrity_level to elevated.",
-        "1326" => "Check process_username and process_password.",
-        "1327" => "A restriction of the account of process_username forbids it, such as an empty password.",
-        "1330" | "1907" => "The password of process_username has expired or must be changed.",
-        "1331" => "The account of process_username is disabled.",
-        "1385" => {
+        win32::ERROR_ELEVATION_REQUIRED => {
+            "The program wants to be run elevated: set integrity_level to elevated."
+        }
+        win32::ERROR_LOGON_FAILURE => "Check process_username and process_password.",
+        win32::ERROR_ACCOUNT_RESTRICTION => {
+            "A restriction of the account of process_username forbids it, such as an empty password."
+        }
+        win32::ERROR_PASSWORD_EXPIRED | win32::ERROR_PASSWORD_MUST_CHANGE => {
+            "The password of process_username has expired or must be changed."
+        }
+        win32::ERROR_ACCOUNT_DISABLED => "The account of process_username is disabled.",
+        win32::ERROR_LOGON_TYPE_NOT_GRANTED => {
             "The account of process_username lacks the right to log on interactively: see the host's user rights \"Allow log \
              on locally\" and \"Deny log on locally\"."
         }
-        "1909" => "The account of process_username is locked.",
-        "7022" | "7003" | "1008" => "Check interactive_session: nobody is logged on in that session.",
+        win32::ERROR_ACCOUNT_LOCKED_OUT => "The account of process_username is locked.",
+        win32::ERROR_CTX_WINSTATION_NOT_FOUND | win32::ERROR_CTX_PD_NOT_FOUND | win32::ERROR_NO_TOKEN => {
+            "Check interactive_session: nobody is logged on in that session."
+        }
         _ => return None,
     })
 }
@@ -417,6 +436,19 @@ mod tests {
         );
         let plain = ErrorKind::EncryptionUnsupported { dialect: "SMB 2.1" };
         assert_says(&explain_at(Step::Negotiate, plain), &["SMB 2.1", "encrypt: no", "process_password"]);
+    }
+
+    #[test]
+    fn what_kerberos_lacks_comes_with_what_to_do() {
+        use psexec_client::KerberosError;
+
+        let missing = KerberosError::CacheMissing { cache: "FILE:/tmp/krb5cc_0".to_owned() };
+        assert_says(
+            &explain_at(Step::Authenticate, ErrorKind::Kerberos(missing)),
+            &["FILE:/tmp/krb5cc_0 does not exist, on server. Run kinit, or let KRB5CCNAME"],
+        );
+        let genuine = KerberosError::NotGenuine { service: "cifs/server".to_owned() };
+        assert_says(&explain_at(Step::Authenticate, ErrorKind::Kerberos(genuine)), &["impersonating"]);
     }
 
     #[test]
