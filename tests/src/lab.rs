@@ -88,6 +88,8 @@ pub struct LabOptions {
     pub pipe_buffer: u32,
     /// Calls that are refused.
     pub refusals: Vec<Refusal>,
+    /// Calls that take their time.
+    pub delays: Vec<Delay>,
 }
 
 impl Default for LabOptions {
@@ -104,6 +106,7 @@ impl Default for LabOptions {
             smb_conf: Vec::new(),
             pipe_buffer: 4096,
             refusals: Vec::new(),
+            delays: Vec::new(),
         }
     }
 }
@@ -115,10 +118,25 @@ pub struct Refusal {
     ///
     /// [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
     pub opnum: u16,
-    /// The Win32 error code that it returns.
+    /// The Win32 error code that it returns. With 0 the call is answered as if it had been carried out, RControlService
+    /// as of a service that runs on.
     pub code: u32,
     /// How many calls are refused before one is carried out.
     pub count: u32,
+}
+
+/// Calls of the service control manager that take their time, as on a host under load. Those through other pipes
+/// overtake them; that the client has gone does not keep them from being carried out.
+#[derive(Clone, Copy, Debug)]
+pub struct Delay {
+    /// The method's number, [MS-SCMR] 3.1.4.
+    ///
+    /// [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
+    pub opnum: u16,
+    /// From the request until it is carried out, at most a minute.
+    pub before: Duration,
+    /// From then until the answer is handed back, at most a minute.
+    pub after: Duration,
 }
 
 /// A running lab host. Unless it was started to stay, dropping it stops it and removes its state, and so does
@@ -215,6 +233,27 @@ impl Lab {
         Ok(command)
     }
 
+    /// Waits until the host has a call of the method with this number that is to take its time, [`LabOptions::delays`].
+    pub fn wait_for_call(&self, opnum: u16) -> Result<()> {
+        self.wait_for_log(&format!("call {opnum} waits "))
+    }
+
+    /// Waits until such a call is carried out.
+    pub fn wait_for_execution(&self, opnum: u16) -> Result<()> {
+        self.wait_for_log(&format!("call {opnum} has waited"))
+    }
+
+    fn wait_for_log(&self, words: &str) -> Result<()> {
+        const PATIENCE: Duration = Duration::from_secs(30);
+
+        let started = Instant::now();
+        while !fs::read_to_string(self.state.join("relay.log"))?.contains(words) {
+            ensure!(started.elapsed() < PATIENCE, "the relay does not say: {words}");
+            thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
+    }
+
     /// Stops the lab now; dropping it does the same, but keeps quiet about what goes wrong.
     pub fn stop(mut self) -> Result<()> {
         self.end()
@@ -244,7 +283,10 @@ impl Lab {
         let mut relay = parts::wine(self.system, self.form, &self.state);
         relay.arg(r"C:\lab\relay.exe").arg(options.pipe_buffer.to_string());
         relay
-            .args(options.refusals.iter().map(|call| format!("{}:{}:{}", call.opnum, call.code, call.count)));
+            .args(options.refusals.iter().map(|call| format!("{}:{}:{}", call.opnum, call.code, call.count)))
+            .args(options.delays.iter().map(|call| {
+                format!("{}+{}+{}", call.opnum, call.before.as_millis(), call.after.as_millis())
+            }));
         let mut relay = start(&mut relay, &log)?;
         wait_until("the relay in Wine", &log, &mut relay, || {
             let text = fs::read_to_string(&log).ok()?;

@@ -125,6 +125,14 @@ impl Task {
 
     /// Starts the module, sends it a signal after a while, and waits for its end.
     pub fn interrupt(&self, signal: &str, moment: Duration) -> Result<Interrupted> {
+        self.interrupt_after(signal, || {
+            thread::sleep(moment);
+            Ok(())
+        })
+    }
+
+    /// Starts the module, sends it a signal when `moment` has come back, and waits for its end.
+    pub fn interrupt_after(&self, signal: &str, moment: impl FnOnce() -> Result<()>) -> Result<Interrupted> {
         let module = self.command()?.spawn().context("the module does not start")?;
         // The signal is for the module, which is the one child of `timeout`.
         let children = format!("/proc/{0}/task/{0}/children", module.id());
@@ -134,7 +142,7 @@ impl Task {
                 child => break child.to_owned(),
             }
         };
-        thread::sleep(moment);
+        moment()?;
         let started = Instant::now();
         let kill =
             Command::new("kill").args([&format!("-{signal}"), &child]).stderr(Stdio::null()).status()?;

@@ -282,6 +282,13 @@ impl Lane {
             for deed in treated.onwards {
                 self.enqueue(&self.onwards, deed);
             }
+            for (time, deed) in treated.late {
+                let (queue, delay) = (self.onwards.clone(), self.delay);
+                thread::spawn(move || {
+                    thread::sleep(time);
+                    let _ = queue.send((Instant::now() + delay, deed));
+                });
+            }
             for deed in treated.back {
                 self.enqueue(&self.back, deed);
             }
@@ -392,6 +399,16 @@ mod tests {
             assert_eq!(received, expected, "{action:?}");
             assert_eq!(proxy.statistics().tampered, 1, "{action:?}");
         }
+    }
+
+    #[test]
+    fn a_frame_can_be_late() {
+        let (_proxy, stream) = connect(spoilt(Sender::Client, 1, Action::Late(Duration::from_millis(200))));
+        for frame in [b"1", b"2", b"3"] {
+            send(&stream, frame);
+        }
+        let received = [(); 3].map(|()| read_frame(&stream).expect("a frame"));
+        assert_eq!(received, [b"2", b"3", b"1"]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::frame::{self, Command};
 
@@ -66,6 +67,8 @@ pub enum Action {
     ReplayPrevious,
     /// Passes it after the one that follows it.
     Swap,
+    /// Passes it so much later than those before it; those behind it overtake it.
+    Late(Duration),
     /// Sends it back, and passes it too.
     Reflect,
     /// Passes neither this frame nor any other of the same sender.
@@ -93,6 +96,7 @@ impl fmt::Debug for Action {
         f.write_str(match self {
             Action::FlipBit(at) => return write!(f, "FlipBit({at})"),
             Action::Truncate(length) => return write!(f, "Truncate({length})"),
+            Action::Late(time) => return write!(f, "Late({time:?})"),
             Action::FlipLastBit => "FlipLastBit",
             Action::Alter(_) => "Alter",
             Action::Garbage => "Garbage",
@@ -128,6 +132,8 @@ pub(super) struct Treated {
     pub(super) tampered: bool,
     /// For the other side.
     pub(super) onwards: Vec<Deed>,
+    /// For the other side, so much later.
+    pub(super) late: Vec<(Duration, Deed)>,
     /// For the sender himself.
     pub(super) back: Vec<Deed>,
 }
@@ -151,7 +157,8 @@ impl Tamperer {
     }
 
     pub(super) fn treat(&mut self, frame: Vec<u8>) -> Treated {
-        let mut treated = Treated { tampered: false, onwards: Vec::new(), back: Vec::new() };
+        let mut treated =
+            Treated { tampered: false, onwards: Vec::new(), late: Vec::new(), back: Vec::new() };
         let actions = self.actions(&frame);
         if self.mute {
             return treated;
@@ -189,6 +196,10 @@ impl Tamperer {
                     self.held = Some(bytes);
                     self.previous = original;
                     return treated;
+                }
+                Action::Late(time) => {
+                    treated.late.push((time, Deed::Send(self.wire(&bytes))));
+                    continue;
                 }
                 Action::Reflect => treated.back.push(Deed::Send(framed(&bytes))),
                 Action::Mute => {

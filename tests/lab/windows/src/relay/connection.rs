@@ -11,7 +11,7 @@ use windows_sys::Win32::Networking::WinSock::{SO_SNDBUF, SOL_SOCKET, setsockopt}
 
 use crate::inventory;
 use crate::named_pipe::{Direction, NamedPipe, wait_for_instance};
-use crate::svcctl::{Repair, refusal};
+use crate::svcctl::{Repair, delays, refusal};
 
 /// Frames of Samba's message mode bear a u16 length.
 const LONGEST_MESSAGE: usize = 65535;
@@ -96,7 +96,7 @@ fn relay(stream: &TcpStream, pipe: &NamedPipe, name: &str) -> io::Result<()> {
         } else {
             reader_ended.store(true, Ordering::Release);
         }
-        let (bytes, error) = to_pipe(stream, pipe, framed, repair.as_ref());
+        let (bytes, error) = to_pipe(stream, pipe, name, framed, repair.as_ref());
         log(name, format_args!("end of client after {bytes} bytes: {error}"));
         // Wine's RPC server listens no more, for good, after a client that was gone before it was looked after.
         while repair.is_some() && !answered.load(Ordering::Acquire) && opened.elapsed() < LOOKED_AFTER {
@@ -172,6 +172,10 @@ fn from_pipe(
                 Err(error) => return (total, error),
             }
         }
+        if let Some(repair) = repair {
+            let wait = locked(repair).answer_delay;
+            std::thread::sleep(wait);
+        }
         if let Err(error) = send(stream, data, framed) {
             return (total, error);
         }
@@ -181,6 +185,7 @@ fn from_pipe(
 fn to_pipe(
     mut stream: &TcpStream,
     pipe: &NamedPipe,
+    name: &str,
     framed: bool,
     repair: Option<&Mutex<Repair>>,
 ) -> (u64, io::Error) {
@@ -197,7 +202,16 @@ fn to_pipe(
             if let Some(answer) = refusal(&data) {
                 return send(stream, answer, framed);
             }
-            locked(repair).request(&mut data);
+            let mut after = Duration::ZERO;
+            if let Some((opnum, before, answer)) = delays(&data) {
+                log(name, format_args!("call {opnum} waits {before:?}, its answer {answer:?}"));
+                std::thread::sleep(before);
+                log(name, format_args!("call {opnum} has waited"));
+                after = answer;
+            }
+            let mut repair = locked(repair);
+            repair.answer_delay = after;
+            repair.request(&mut data);
         }
         match pipe.direction {
             Direction::WriteOnly => write_lines(pipe, &data),

@@ -10,10 +10,12 @@
 //! [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 const REQUEST: u8 = 0;
 const RESPONSE: u8 = 2;
 const FIRST_AND_LAST: u8 = 3;
+const CONTROL_SERVICE: u16 = 1;
 const QUERY_STATUS: u16 = 6;
 const CREATE_SERVICE: u16 = 12;
 const START_SERVICE: u16 = 19;
@@ -26,9 +28,14 @@ const SERVICE_HANDLE: usize = 20;
 const SERVICE_STATUS: usize = 28;
 const SERVICE_STATUS_PROCESS: usize = 36;
 
+const ERROR_SUCCESS: u32 = 0;
 const ERROR_SERVICE_DATABASE_LOCKED: u32 = 1055;
 
-/// Calls that are refused without asking Wine, which has no way to be in the state that Windows refuses them in.
+const SERVICE_WIN32_OWN_PROCESS: u32 = 0x10;
+const SERVICE_RUNNING: u32 = 4;
+
+/// Calls that are answered without asking Wine, which has no way to be in the state that Windows refuses them in. With
+/// the code 0 they are answered as if they had been carried out: RControlService as of a service that runs on.
 pub(crate) struct Refusal {
     opnum: u16,
     code: u32,
@@ -52,21 +59,70 @@ impl Refusal {
 
 /// The answer to a request that is to be refused.
 pub(crate) fn refusal(request: &[u8]) -> Option<Vec<u8>> {
-    if request.len() < REQUEST_HEADER || request[0] != 5 || request[2] != REQUEST {
-        return None;
-    }
-    let opnum = u16::from_le_bytes([request[22], request[23]]);
+    let opnum = opnum(request)?;
     let mut refusals = refusals();
     let refusal = refusals.iter_mut().find(|refusal| refusal.opnum == opnum && refusal.count > 0)?;
     refusal.count -= 1;
-    // What comes before the return code of a method that fails: no tag, and a handle of zeros.
-    let results = if opnum == CREATE_SERVICE { 4 + SERVICE_HANDLE } else { 0 };
+    // What comes before the return code.
+    let results = match opnum {
+        // Of a method that fails: no tag, and a handle of zeros.
+        CREATE_SERVICE => vec![0; 4 + SERVICE_HANDLE],
+        CONTROL_SERVICE => {
+            let mut status = [SERVICE_WIN32_OWN_PROCESS, SERVICE_RUNNING].map(u32::to_le_bytes).concat();
+            if refusal.code != ERROR_SUCCESS {
+                status.fill(0);
+            }
+            status.resize(SERVICE_STATUS, 0);
+            status
+        }
+        _ => Vec::new(),
+    };
     let mut pdu = request[..16].to_vec();
     pdu[2] = RESPONSE;
-    pdu.resize(RESPONSE_HEADER + results, 0);
+    pdu.resize(RESPONSE_HEADER, 0);
+    pdu.extend_from_slice(&results);
     pdu.extend_from_slice(&refusal.code.to_le_bytes());
     set_lengths(&mut pdu);
     Some(pdu)
+}
+
+/// A method whose calls take their time, as on a host under load, where calls through other pipes overtake them.
+pub(crate) struct Delay {
+    opnum: u16,
+    /// From the request until it is carried out.
+    before: Duration,
+    /// From then until the answer is handed back.
+    after: Duration,
+}
+
+static DELAYS: Mutex<Vec<Delay>> = Mutex::new(Vec::new());
+
+pub(crate) fn delay(calls: impl Iterator<Item = Delay>) {
+    DELAYS.lock().unwrap_or_else(PoisonError::into_inner).extend(calls);
+}
+
+impl Delay {
+    /// `OPNUM+BEFORE+AFTER`, in milliseconds
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let mut numbers = text.split('+').map(|number| number.parse::<u16>().ok());
+        let mut next = || numbers.next().flatten();
+        let opnum = next()?;
+        let mut time = || Some(Duration::from_millis(next()?.into()));
+        Some(Self { opnum, before: time()?, after: time()? })
+    }
+}
+
+/// How long a request waits until it is carried out, with its method's number, and its answer until it is handed back.
+pub(crate) fn delays(request: &[u8]) -> Option<(u16, Duration, Duration)> {
+    let opnum = opnum(request)?;
+    let delays = DELAYS.lock().unwrap_or_else(PoisonError::into_inner);
+    delays.iter().find(|delay| delay.opnum == opnum).map(|delay| (opnum, delay.before, delay.after))
+}
+
+/// The number of the method that a PDU calls, if it does.
+fn opnum(pdu: &[u8]) -> Option<u16> {
+    let is_request = pdu.len() >= REQUEST_HEADER && pdu[0] == 5 && pdu[2] == REQUEST;
+    is_request.then(|| u16::from_le_bytes([pdu[22], pdu[23]]))
 }
 
 fn refusals() -> MutexGuard<'static, Vec<Refusal>> {
@@ -79,6 +135,8 @@ pub(crate) struct Repair {
     call_id: [u8; 4],
     status_asked: bool,
     start_asked: Option<Vec<u8>>,
+    /// How long its answer waits until it is handed back.
+    pub(crate) answer_delay: Duration,
 }
 
 impl Repair {
