@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use end_to_end::crowd::at_once;
 use end_to_end::folders;
 use end_to_end::host::Host;
-use end_to_end::lab::{Lab, LabOptions, Refusal, Snapshot};
+use end_to_end::lab::{Delay, Lab, LabOptions, Refusal, Snapshot};
 use end_to_end::module::{self, Outcome, Task};
 use end_to_end::proxy::*;
 use end_to_end::report::not_run;
@@ -26,6 +26,15 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Windows's own answer when an antivirus program objects.
 const ERROR_VIRUS_INFECTED: u32 = 225;
+
+const AT_ONCE: Duration = Duration::ZERO;
+
+/// A start that is under way is carried out when a STOP has been, and before that is answered: what comes after the
+/// answer, such as the removal of the file, is too late to keep the service from starting.
+const STOP_BEFORE_START: [Delay; 2] = [
+    Delay { opnum: RStartServiceW::OPNUM, before: Duration::from_millis(1500), after: AT_ONCE },
+    Delay { opnum: RControlService::OPNUM, before: AT_ONCE, after: Duration::from_millis(2500) },
+];
 
 /// Lets the steps of a run lie far enough apart to hit each of them.
 const DELAY: Duration = Duration::from_millis(20);
@@ -107,6 +116,110 @@ fn a_module_that_is_told_to_end_does_so_at_any_moment() {
     });
     assert!(failures.is_empty(), "{failures}");
     host.assert_clean_within(&before, PATIENCE).expect("a clean host");
+}
+
+/// The service control manager carries the call out when the module has looked, and found no service.
+#[test]
+fn a_service_that_is_created_late_does_not_stay_when_the_module_is_told_to_end() {
+    let delays = [Delay { opnum: RCreateServiceW::OPNUM, before: Duration::from_secs(2), after: AT_ONCE }];
+    told_to_end_during(RCreateServiceW::OPNUM, &delaying(delays));
+}
+
+/// The service control manager carries the call out when it has answered that there is nothing to stop.
+#[test]
+fn a_service_that_is_started_late_does_not_stay_when_the_module_is_told_to_end() {
+    told_to_end_during(RStartServiceW::OPNUM, &delaying(STOP_BEFORE_START));
+}
+
+/// The module cannot wait for the answer, having to end within seconds, and looks whether anything has come of the call.
+#[test]
+fn a_service_that_is_started_too_late_to_be_waited_for_does_not_stay() {
+    let (start, stop) = (Duration::from_millis(4400), Duration::from_millis(800));
+    let delays = [
+        Delay { opnum: RStartServiceW::OPNUM, before: start, after: AT_ONCE },
+        Delay { opnum: RControlService::OPNUM, before: AT_ONCE, after: stop },
+    ];
+    told_to_end_during(RStartServiceW::OPNUM, &delaying(delays));
+}
+
+/// The host carries out first what the module asks then: requests of one connection have no order.
+#[test]
+fn a_file_that_is_written_late_does_not_stay_when_the_module_is_told_to_end() {
+    let delay = Duration::from_millis(500);
+    let late = Action::Late(delay + delay / 5);
+
+    let host = host();
+    let before = host.snapshot().expect("a snapshot");
+    let upload = When::Message(Command::Write, 1);
+    let tampering = vec![Tampering { sender: Sender::Client, when: upload, action: late }];
+    let proxy =
+        Proxy::start(("127.0.0.1", host.port()), Behaviour { delay, tampering, ..Behaviour::default() })
+            .expect("a proxy");
+    let options = json!({ "port": proxy.port(), "connection_timeout": 20, "encrypt": false });
+    let task = Task::new(&host.options(&host.probe_options("exit 0", &options))).expect("a task");
+    let module = task.interrupt_after("TERM", || {
+        while proxy.statistics().tampered == 0 {
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    });
+    let module = module.expect("the module ends");
+    let outcome = module::outcome(&module.output, module.elapsed).expect("one JSON object");
+    outcome.assert_failed();
+    assert!(!outcome.has("warnings"), "{:?}", outcome.result);
+    thread::sleep(2 * delay);
+    host.assert_clean_within(&before, PATIENCE).expect("a clean host");
+}
+
+/// Over another connection, which learns nothing of what becomes of the call.
+#[test]
+fn a_service_that_is_started_late_does_not_stay_when_the_connection_is_lost() {
+    let host = delaying(STOP_BEFORE_START);
+    let before = host.snapshot().expect("a snapshot");
+    // After the bind, ROpenSCManagerW and RCreateServiceW.
+    let start = When::Message(Command::Ioctl, 4);
+    let tampering = vec![Tampering { sender: Sender::Client, when: start, action: Action::CutAfter }];
+    let behaviour = Behaviour { tampering, spoilt_connection: Some(1), ..Behaviour::default() };
+    let proxy = Proxy::start(("127.0.0.1", host.port()), behaviour).expect("a proxy");
+    let options = json!({ "port": proxy.port(), "connection_timeout": 10, "encrypt": false });
+    let outcome = host.probe("exit 0", &options);
+    let message = outcome.assert_failed();
+    assert!(!outcome.has("warnings"), "{message}, {:?}", outcome.result);
+    assert_clean_in_the_end(RStartServiceW::OPNUM, &host, &before);
+}
+
+/// As PAExec answers while it has something to do.
+#[test]
+fn a_service_that_runs_on_when_it_is_told_to_stop_is_told_again() {
+    let host = refusing([Refusal { opnum: RControlService::OPNUM, code: 0, count: 3 }]);
+    let before = host.snapshot().expect("a snapshot");
+    let (output, elapsed) = interrupt(&host, "tree 60000", "TERM", Duration::from_secs(4));
+    let outcome = module::outcome(&output, elapsed).expect("one JSON object");
+    outcome.assert_failed();
+    assert!(!outcome.has("warnings"), "{:?}", outcome.result);
+    host.assert_clean_within(&before, PATIENCE).expect("a clean host");
+}
+
+/// Tells the module to end as soon as the host has its call of this method.
+#[track_caller]
+fn told_to_end_during(opnum: u16, host: &Host) {
+    let lab = host.lab().expect("the lab");
+    let before = host.snapshot().expect("a snapshot");
+    let task = Task::new(&host.options(&host.probe_options("tree 60000", &json!({})))).expect("a task");
+    let module = task.interrupt_after("TERM", || lab.wait_for_call(opnum)).expect("the module ends");
+    let outcome = module::outcome(&module.output, module.elapsed).expect("one JSON object");
+    outcome.assert_failed();
+    assert!(!outcome.has("warnings"), "{:?}", outcome.result);
+    assert!(module.elapsed < Duration::from_secs(8), "took {:?} to end", module.elapsed);
+    assert_clean_in_the_end(opnum, host, &before);
+}
+
+/// Looks at the host when a call of this method, which the module may not have waited for, has done what it does.
+#[track_caller]
+fn assert_clean_in_the_end(opnum: u16, host: &Host, before: &Snapshot) {
+    host.lab().expect("the lab").wait_for_execution(opnum).expect("a call");
+    thread::sleep(Duration::from_secs(1));
+    host.assert_clean_within(before, PATIENCE).expect("a clean host");
 }
 
 /// Nobody is there to clean up: the process comes to its end, then the service goes; what never started goes with a
@@ -350,6 +463,10 @@ fn run_with_service(program: &str) -> String {
 
 fn refusing<const N: usize>(refusals: [Refusal; N]) -> Host {
     Host::of_lab(&LabOptions { refusals: refusals.into(), ..LabOptions::default() })
+}
+
+fn delaying<const N: usize>(delays: [Delay; N]) -> Host {
+    Host::of_lab(&LabOptions { delays: delays.into(), ..LabOptions::default() })
 }
 
 /// A lab for one test, so that others may run beside it.

@@ -20,9 +20,10 @@ pub(crate) struct Request {
 /// What becomes of a request when nobody waits for its response any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WhenDropped {
-    /// The server is asked to give it up. Whether it was carried out is not known then.
+    /// The server is asked to give it up.
     Cancel,
-    /// It is left to be carried out, and its response can be waited for: [`Tree::settled`](crate::Tree::settled).
+    /// It changes the host beyond the connection: a CANCEL would end the wait for its response, not necessarily what it
+    /// does. So it is left to be carried out, which can be waited for: [`Tree::settled`](crate::Tree::settled).
     Finish,
 }
 
