@@ -67,6 +67,9 @@ impl<'a> RunningProcess<'a> {
     pub(crate) async fn until_result(&mut self) -> Result<u32, Failure> {
         loop {
             tokio::select! {
+                // The start leaves first: a READ of what no process writes stays with the host until the service gives
+                // up.
+                biased;
                 value = &mut self.result => return value.at(Step::StartProcess),
                 read = advance(&mut self.streams.reading) => read.at(Step::Run)?,
                 written = advance(&mut self.streams.writing) => written.at(Step::Run)?,
