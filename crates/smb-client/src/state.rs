@@ -590,6 +590,77 @@ mod tests {
         assert_eq!(State::new(start).verdict(start + 99 * second), Verdict::Wait, "nothing is waited for");
     }
 
+    /// The headers of a frame that was sent.
+    fn headers(frame: &[u8]) -> Vec<Header> {
+        let mut buffer = BytesMut::from(frame);
+        let mut rest = next_frame(&mut buffer).unwrap().unwrap().freeze();
+        let mut headers = Vec::new();
+        while !rest.is_empty() {
+            let message = next_message(&mut rest).unwrap();
+            headers.push(Header::read_le(&mut Cursor::new(&message[..])).unwrap());
+        }
+        headers
+    }
+
+    fn echo() -> Request {
+        Request::treeless(RequestContent::Echo(EchoRequest::default()))
+    }
+
+    #[test]
+    fn a_compound_is_numbered_and_related_and_costs_its_credits() {
+        let mut state = State::new(Instant::now());
+        state.credits = 3;
+        assert!(state.can_send(&[echo(), echo(), echo()]));
+        let (frame, sent) = state.send(vec![echo(), echo()], Instant::now()).unwrap();
+        let headers = headers(&frame);
+        assert_eq!(headers.iter().map(|header| header.message_id).collect::<Vec<_>>(), [0, 1]);
+        assert_eq!(
+            headers.iter().map(|header| header.flags.related_operations()).collect::<Vec<_>>(),
+            [false, true]
+        );
+        assert_eq!(sent.iter().map(|sent| sent.message_id).collect::<Vec<_>>(), [0, 1]);
+        assert_eq!(state.credits, 1);
+        assert!(!state.can_send(&[echo(), echo()]), "two for one credit");
+        state.fail(Loss::Closed);
+        assert!(state.can_send(&[echo(), echo()]), "nothing is outstanding: the server may judge");
+    }
+
+    #[test]
+    fn sessions_begin_with_their_id_and_are_signed_once_they_are_protected() {
+        let mut state = State::new(Instant::now());
+        let sent = |state: &mut State| {
+            let (frame, _) = state.send(vec![echo()], Instant::now()).unwrap();
+            let header = headers(&frame).remove(0);
+            (header.session_id, header.credit_charge, header.flags.signed())
+        };
+        assert_eq!(sent(&mut state), (0, 0, false));
+        state.authenticating(SESSION);
+        assert_eq!(sent(&mut state), (0, 0, false), "there is no session before there is a dialect");
+        state.negotiated(true);
+        state.authenticating(SESSION);
+        assert_eq!(sent(&mut state), (SESSION, 1, false));
+        assert!(state.preauth_hash().is_some());
+        state.protected(keys(SigningAlgorithmId::AesCmac, None));
+        assert_eq!(sent(&mut state), (SESSION, 1, true));
+        assert!(state.preauth_hash().is_none() && !state.encrypt_everything());
+    }
+
+    #[test]
+    fn a_request_that_nobody_waits_for_is_cancelled_or_finishes() {
+        let mut state = State::new(Instant::now());
+        let requests = [echo(), echo().when_dropped(WhenDropped::Finish)].map(|request| vec![request]);
+        let [cancelled, lasting] =
+            requests.map(|request| state.send(request, Instant::now()).unwrap().1.remove(0).message_id);
+        let cancel = state.drop_request(cancelled).unwrap();
+        assert_eq!(headers(&cancel)[0].command, Command::Cancel);
+        assert_eq!(headers(&cancel)[0].message_id, cancelled);
+        assert_eq!(state.drop_request(lasting), None);
+        assert!(!state.is_settled());
+        accept(&mut state, &echo_response(|header| header.message_id = lasting)).unwrap();
+        assert!(state.is_settled());
+        assert_eq!(state.drop_request(lasting), None, "it is answered already");
+    }
+
     #[test]
     fn a_frame_in_pieces_is_taken_when_it_is_whole() {
         let (mut state, mut answer) = waiting(None);
