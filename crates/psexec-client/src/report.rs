@@ -51,23 +51,23 @@ pub enum Warning {
     OutputNotClosed,
     /// The service could not be removed.
     ServiceNotRemoved {
-        /// Its name.
+        /// Name of the service.
         service: String,
-        /// Why.
+        /// What went wrong.
         error: ErrorKind,
     },
     /// Whether the service is removed could not be found out.
     ServiceMayBeLeft {
-        /// Its name.
+        /// Name of the service.
         service: String,
-        /// Why.
+        /// What went wrong.
         error: ErrorKind,
     },
     /// The service's file could not be removed from ADMIN$.
     FileNotRemoved {
-        /// Its name.
+        /// Name of the file.
         file: String,
-        /// Why.
+        /// What went wrong.
         error: ErrorKind,
     },
     /// The connection was lost while the process was running, and it runs on: the service removes itself with its end.
@@ -79,7 +79,7 @@ pub enum Warning {
     NotReconnected {
         /// What was being done.
         step: Step,
-        /// Why it failed.
+        /// What went wrong.
         error: ErrorKind,
     },
     /// The removal was given up. The service removes itself when its process has ended; its file goes with the next run

@@ -114,7 +114,7 @@ impl Negotiated {
         }
         let context = negotiation.finish(&body.buffer)?;
         let id = SessionId(response.header.session_id);
-        let protection = Protection::derive(&KeyMaterial {
+        let mut protection = Protection::derive(&KeyMaterial {
             session_id: id.0,
             dialect: terms.dialect,
             signing: terms.signing,
@@ -126,12 +126,11 @@ impl Negotiated {
         // 3.2.5.3.3: the answer that ends the set-up is signed with the keys that it establishes. With 3.1.1 they
         // depend on every message so far: here a changed negotiation shows.
         protection.verify(&response.header, &response.message)?;
-        channel.protected(protection);
-
         let must_encrypt = encryption == Encryption::Required || body.session_flags.encrypt_data();
-        if must_encrypt && !channel.encrypt_everything() {
+        if must_encrypt && !protection.encrypt_everything() {
             return Err(unsupported());
         }
+        channel.protected(protection);
         Ok(Session { socket, channel, terms: Arc::new(terms), id })
     }
 }

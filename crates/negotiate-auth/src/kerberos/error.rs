@@ -30,21 +30,21 @@ pub enum KerberosError {
     /// There is no such credential cache.
     #[error("the Kerberos credential cache {cache} does not exist")]
     CacheMissing {
-        /// Its name.
+        /// Name of the cache.
         cache: String,
     },
     /// The credential cache belongs to somebody else, or cannot be read.
     #[error("the Kerberos credential cache {cache} cannot be read: {source}")]
     CacheUnreadable {
-        /// Its name.
+        /// Name of the cache.
         cache: String,
-        /// Why.
+        /// What the operating system says.
         source: io::Error,
     },
     /// The file is no credential cache, or a broken one.
     #[error("the Kerberos credential cache {cache} is damaged or no credential cache ({reason})")]
     CacheSpoilt {
-        /// Its name.
+        /// Name of the cache.
         cache: String,
         /// What is wrong with it.
         reason: String,
@@ -58,9 +58,9 @@ pub enum KerberosError {
     /// The name of the cache makes no sense, or the daemon that keeps it is away.
     #[error("the Kerberos credential cache {cache} is not to be had: {reason}")]
     CacheUnavailable {
-        /// Its name.
+        /// Name of the cache.
         cache: String,
-        /// What is wrong.
+        /// What is wrong with its name or its daemon.
         reason: String,
     },
     /// The caches have tickets of others only.
@@ -78,7 +78,7 @@ pub enum KerberosError {
     NoTicket {
         /// Name of the cache.
         cache: String,
-        /// Whose it is.
+        /// The principal that the cache belongs to.
         principal: String,
     },
     /// The tickets have expired.
@@ -86,35 +86,35 @@ pub enum KerberosError {
     Expired {
         /// Name of the cache.
         cache: String,
-        /// Whose it is.
+        /// The principal that the cache belongs to.
         principal: String,
-        /// How long ago.
+        /// Time since then.
         since: Duration,
     },
     /// Nobody knows a KDC of the realm.
     #[error("no Kerberos KDC of the realm {realm} is known")]
     UnknownRealm {
-        /// Its name.
+        /// Name of the realm.
         realm: String,
     },
     /// No KDC answers.
     #[error("no Kerberos KDC of the realm {realm} answers ({reason})")]
     KdcAway {
-        /// Its name.
+        /// Name of the realm.
         realm: String,
-        /// Of the last attempt.
+        /// Why the last attempt failed.
         reason: String,
     },
     /// Pre-authentication failed.
     #[error("the password of {principal} is wrong: its KDC does not accept it")]
     WrongPassword {
-        /// Whose.
+        /// The principal that logs on.
         principal: String,
     },
     /// KDC_ERR_C_PRINCIPAL_UNKNOWN
     #[error("the KDC does not know the principal {principal}")]
     UnknownPrincipal {
-        /// Who.
+        /// The principal that logs on.
         principal: String,
     },
     /// KDC_ERR_S_PRINCIPAL_UNKNOWN
@@ -126,13 +126,13 @@ pub enum KerberosError {
     /// KDC_ERR_CLIENT_REVOKED
     #[error("the account of {principal} is disabled, locked or expired, says its KDC")]
     Revoked {
-        /// Whose.
+        /// The principal that logs on.
         principal: String,
     },
     /// KDC_ERR_KEY_EXPIRED
     #[error("the password of {principal} has expired")]
     PasswordExpired {
-        /// Whose.
+        /// The principal that logs on.
         principal: String,
     },
     /// KRB_AP_ERR_SKEW
@@ -146,15 +146,15 @@ pub enum KerberosError {
         "the KDC has no key of {principal} for the encryption types that krb5.conf permits and that are known here, AES and RC4-HMAC"
     )]
     EncryptionTypes {
-        /// Client or service.
+        /// The client or the service.
         principal: String,
     },
     /// Another error of the KDC.
     #[error("the KDC refuses a ticket for {principal}: {reason}")]
     Kdc {
-        /// Client or service.
+        /// The client or the service.
         principal: String,
-        /// Its own words.
+        /// What the KDC says.
         reason: String,
     },
     /// The host does not take the ticket.

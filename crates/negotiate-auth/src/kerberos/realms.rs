@@ -15,7 +15,7 @@ use super::ticket::{GRANTING_SERVICE, Ticket};
 /// The KDCs of all realms, each question to them bounded.
 pub(super) struct Realms {
     pub(super) configuration: Krb5Conf,
-    /// Of each question.
+    /// How long a KDC may take to answer a question.
     pub(super) bound: Duration,
 }
 
