@@ -1,5 +1,6 @@
 //! What other projects have made, for the other side of ours: pypsexec and the PAExec.exe that it brings, upstream's
-//! module, Impacket. `cargo xtask test --interop` gets them from PyPI; nothing of it is kept in the repository.
+//! module, Impacket, Ansible's modules for Windows. `cargo xtask test` gets them from PyPI; nothing of it is kept in the
+//! repository.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ pub fn environment() -> PathBuf {
     folder().join("venv")
 }
 
-/// Where upstream's collection is.
+/// Where the collections community.windows, with upstream's module, and ansible.windows are: for tests alone.
 pub fn collections() -> PathBuf {
     folder().join("collections")
 }

@@ -46,7 +46,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     }
     ansible::programs(Version::Newest)?;
     interop::install_environment()?;
-    interop::install_upstream()?;
+    interop::install_collections()?;
     let started = Instant::now();
     let bench = Bench { lab: Lab::start_with(&parts, &lab_options)?, options };
     let load = caption::load();

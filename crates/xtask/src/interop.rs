@@ -5,6 +5,7 @@ use std::fs;
 use std::process::Command;
 
 use anyhow::Result;
+use end_to_end::ansible::Version;
 use end_to_end::interop;
 use end_to_end::lab::Form;
 
@@ -13,8 +14,11 @@ use crate::{build, collection, lab, packages, python, step};
 
 const FROM_PYPI: [&str; 3] = ["pypsexec==0.3.0", "impacket==0.13.1", "pytest>=8"];
 
-/// It brings community.windows, a few hundred kilobytes of its fifty megabytes.
-const UPSTREAM: &str = "ansible==12.3.0";
+/// It brings the collections, a few of its fifty megabytes.
+const COLLECTIONS_FROM: &str = "ansible==12.3.0";
+
+/// Upstream's collection, and Ansible's own modules for Windows.
+const COLLECTIONS: [&str; 2] = ["community/windows", "ansible/windows"];
 
 /// Tests of processes that PAExec.exe cannot pass.
 const NOT_WITH_PAEXEC: [(&str, &str); 3] = [
@@ -37,7 +41,7 @@ pub(crate) fn run() -> Result<()> {
 pub(crate) fn check(report: &mut Report) -> Result<()> {
     packages::for_interop()?;
     install_environment()?;
-    install_upstream()?;
+    install_collections()?;
     collection::install_for_tests()?;
     lab::prepare(Form::Interop)?;
 
@@ -85,31 +89,33 @@ pub(crate) fn install_environment() -> Result<()> {
     Ok(())
 }
 
-/// Gets upstream's collection.
-pub(crate) fn install_upstream() -> Result<()> {
-    const TAKE_COLLECTION: &str = "import pathlib, sys, zipfile\n\
-        [wheel] = pathlib.Path(sys.argv[1]).glob('*.whl')\n\
+/// Gets the collections of others, with the tools of the newest Ansible's environment.
+pub(crate) fn install_collections() -> Result<()> {
+    const TAKE_COLLECTIONS: &str = "import pathlib, sys, zipfile\n\
+        folder, *paths = sys.argv[1:]\n\
+        [wheel] = pathlib.Path(folder).glob('*.whl')\n\
         with zipfile.ZipFile(wheel) as content:\n    \
             for name in content.namelist():\n        \
-                if name.startswith('ansible_collections/community/windows/'):\n            \
-                    content.extract(name, sys.argv[1])\n\
+                if name.startswith(tuple(f'ansible_collections/{path}/' for path in paths)):\n            \
+                    content.extract(name, folder)\n\
         wheel.unlink()";
 
     let collections = interop::collections();
     let ready = collections.join("ready");
-    if fs::read_to_string(&ready).is_ok_and(|there| there == UPSTREAM) {
+    let wanted = format!("{COLLECTIONS_FROM}: {}", COLLECTIONS.join(" "));
+    if fs::read_to_string(&ready).is_ok_and(|there| there == wanted) {
         return Ok(());
     }
     if collections.exists() {
         fs::remove_dir_all(&collections)?;
     }
-    let programs = interop::environment().join("bin");
+    let programs = ansible::programs(Version::Newest)?;
     let mut pip = Command::new(programs.join("pip"));
-    pip.args(["download", "--disable-pip-version-check", "--no-deps", UPSTREAM, "--dest"]).arg(&collections);
-    step::run(&format!("get community.windows of {UPSTREAM}"), &mut pip)?;
+    pip.args(["download", "--disable-pip-version-check", "--no-deps", COLLECTIONS_FROM, "--dest"]);
+    step::run(&format!("get {COLLECTIONS_FROM}"), pip.arg(&collections))?;
     let mut python = Command::new(programs.join("python"));
-    python.args(["-c", TAKE_COLLECTION]).arg(&collections);
-    step::run("unpack community.windows", &mut python)?;
-    fs::write(ready, UPSTREAM)?;
+    python.args(["-c", TAKE_COLLECTIONS]).arg(&collections).args(COLLECTIONS);
+    step::run(&format!("unpack {}", COLLECTIONS.join(" and ")), &mut python)?;
+    fs::write(ready, wanted)?;
     Ok(())
 }
