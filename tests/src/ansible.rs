@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::thread;
 
 use anyhow::{Result, ensure};
 
@@ -10,6 +11,18 @@ use crate::folders;
 /// One of the newest version's programs, for example `ansible-playbook`.
 pub fn command(program: &str) -> Result<Command> {
     Version::Newest.command(program)
+}
+
+/// Runs a test with each version of Ansible, side by side.
+#[track_caller]
+pub fn with_every_version(test: impl Fn(Version) + Sync) {
+    thread::scope(|scope| {
+        for version in Version::ALL {
+            let name = format!("ansible-core {}", version.number());
+            let test = &test;
+            thread::Builder::new().name(name).spawn_scoped(scope, move || test(version)).expect("a thread");
+        }
+    });
 }
 
 /// A version of ansible-core that the collection is tested with.

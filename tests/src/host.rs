@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
-use crate::lab::{ADMINISTRATOR, Form, Lab, LabOptions, Snapshot};
+use crate::lab::{ADMINISTRATOR, Form, Lab, LabOptions, Snapshot, powershell};
 use crate::module::{Outcome, Task};
 pub use named::{HOST, Logon, Named, VARIABLES};
 pub use profile::ProfilePlan;
@@ -85,6 +85,17 @@ pub fn on_interop_lab(test: impl FnOnce(&Host)) {
     static HOST: OnceLock<Mutex<Host>> = OnceLock::new();
 
     run_alone(&HOST, || Host::of_form(Form::Interop), test);
+}
+
+/// Like [`on_lab`], on one with a real PowerShell; where nobody has given one, the test is not run.
+#[track_caller]
+pub fn on_powershell_lab(test: impl FnOnce(&Host, &Lab)) {
+    static HOST: OnceLock<Mutex<Host>> = OnceLock::new();
+
+    if powershell::folder().expect("a folder with PowerShell").is_none() {
+        return not_run(powershell::MISSING);
+    }
+    run_alone(&HOST, || Host::of_form(Form::PowerShell), |host| test(host, host.lab().expect("a lab")));
 }
 
 #[track_caller]

@@ -12,6 +12,7 @@ pub mod interop;
 pub mod kdc;
 pub mod lab;
 pub mod module;
+pub mod payload;
 pub mod proxy;
 pub mod report;
 pub mod server;

@@ -4,9 +4,8 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::thread;
 
-use end_to_end::ansible::Version;
+use end_to_end::ansible::{Version, with_every_version};
 use end_to_end::folders;
 use end_to_end::host::{Host, on_lab};
 use end_to_end::lab::ADMINISTRATOR;
@@ -161,18 +160,6 @@ fn play_with_every_version(name: &str, arguments: &[&str], look: impl Fn(&str) +
             assert_no_secret(&shown);
             look(&shown);
         });
-    });
-}
-
-/// Runs a test with each version of Ansible, side by side.
-#[track_caller]
-fn with_every_version(test: impl Fn(Version) + Sync) {
-    thread::scope(|scope| {
-        for version in Version::ALL {
-            let name = format!("ansible-core {}", version.number());
-            let test = &test;
-            thread::Builder::new().name(name).spawn_scoped(scope, move || test(version)).expect("a thread");
-        }
     });
 }
 

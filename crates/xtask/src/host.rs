@@ -11,7 +11,7 @@ use crate::{build, packages, step};
 const FOR_ANY_HOST: [&str; 4] = ["connection", "process", "many", "accounts"];
 
 /// Those that no other host than the lab can.
-const FOR_THE_LAB: [(&str, &str); 11] = [
+const FOR_THE_LAB: [(&str, &str); 12] = [
     ("ansible", "tests Ansible, and its playbooks put the password on command lines"),
     ("cleanup", "breaks connections by the hundred, and changes the host's disk"),
     ("cost", "has bounds that were found with the lab"),
@@ -21,6 +21,7 @@ const FOR_THE_LAB: [(&str, &str); 11] = [
     ("kerberos", "needs a realm of its own"),
     ("lab", "tests the lab"),
     ("long", "passes hundreds of megabytes"),
+    ("powershell", "says what PowerShell 7 does, and Windows has another"),
     ("refusals", "needs accounts that are disabled, expired and locked, and a share that is read-only"),
     ("service", "starts the service by hand, and leaves it alone for minutes"),
 ];

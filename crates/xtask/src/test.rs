@@ -25,6 +25,7 @@ pub(crate) fn run() -> Result<()> {
     lab::prepare(Form::Plain)?;
     if powershell.is_some() {
         lab::prepare(Form::PowerShell)?;
+        interop::install_collections()?;
     }
     end_to_end(&mut report)?;
     interop::check(&mut report)?;
