@@ -26,6 +26,7 @@ use serde_json::{Value, json};
 
 use crate::lab::{ADMINISTRATOR, Form, Lab, LabOptions, Snapshot, powershell};
 use crate::module::{Outcome, Task};
+use crate::report::not_run;
 pub use named::{HOST, Logon, Named, VARIABLES};
 pub use profile::ProfilePlan;
 use share::Share;

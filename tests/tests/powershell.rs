@@ -6,10 +6,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use end_to_end::ansible::{Version, with_every_version};
-use end_to_end::host::{Host, not_run, on_powershell_lab};
+use end_to_end::host::{Host, on_powershell_lab};
 use end_to_end::lab::{Lab, System};
 use end_to_end::module::Outcome;
 use end_to_end::payload::Payload;
+use end_to_end::report::not_run;
 use serde_json::{Value, json};
 
 /// Arguments with which PowerShell takes its standard input for one script: it stops where the script fails, and its

@@ -12,5 +12,5 @@ use zeroizing_alloc::ZeroAlloc;
 static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 fn main() -> ExitCode {
-    psexec::run(std::env::args_os().skip(1).collect())
+    psexec::main()
 }

@@ -3,48 +3,19 @@
 //! INVARIANT: this is the only such list. Validation, defaults, the names in error texts and the secrets derive from
 //! it, and a test compares `plugins/modules/psexec.yml` with it.
 
-/// An option as AnsibleModule's argument specification describes it.
-#[derive(Debug)]
-pub(crate) struct OptionSpec {
-    pub(crate) name: &'static str,
-    pub(crate) kind: Kind,
-    pub(crate) default: Default,
-    pub(crate) required: bool,
-    pub(crate) choices: &'static [&'static str],
-    /// A secret: it appears in no answer and no log.
-    pub(crate) no_log: bool,
-}
+use ansible_module::{Literal, OptionSpec, Options, Spec};
 
-/// Type that a value is converted to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Boolean,
-    Integer,
-    Text,
-}
-
-/// What an option is when a task does not mention it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Default {
-    None,
-    Boolean(bool),
-    Integer(u32),
-    Text(&'static str),
-}
-
-impl Kind {
-    /// The name by which argument specifications and error texts call it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Boolean => "bool",
-            Self::Integer => "int",
-            Self::Text => "str",
-        }
-    }
-}
+/// The module.
+pub(crate) static SPEC: Spec = Spec {
+    name: "native.windows.psexec",
+    options: Options::of(&OPTIONS),
+    // As little as upstream's: what a command changes cannot be known before it has run.
+    supports_check_mode: false,
+    example: r#"{"hostname": "server", "executable": "cmd.exe"}"#,
+};
 
 /// All options, in the order in which their errors are looked for: the first one found is the one reported.
-pub(crate) static OPTIONS: [&OptionSpec; 20] = [
+static OPTIONS: [&OptionSpec; 20] = [
     &HOSTNAME,
     &CONNECTION_USERNAME,
     &CONNECTION_PASSWORD,
@@ -67,55 +38,37 @@ pub(crate) static OPTIONS: [&OptionSpec; 20] = [
     &STDIN,
 ];
 
-pub(crate) static HOSTNAME: OptionSpec = OptionSpec { required: true, ..text("hostname") };
-pub(crate) static CONNECTION_USERNAME: OptionSpec = text("connection_username");
+pub(crate) static HOSTNAME: OptionSpec = OptionSpec { required: true, ..OptionSpec::text("hostname") };
+pub(crate) static CONNECTION_USERNAME: OptionSpec = OptionSpec::text("connection_username");
 pub(crate) static CONNECTION_PASSWORD: OptionSpec =
-    OptionSpec { no_log: true, ..text("connection_password") };
-pub(crate) static PORT: OptionSpec = integer("port", 445);
-pub(crate) static ENCRYPT: OptionSpec = boolean("encrypt", true);
-pub(crate) static CONNECTION_TIMEOUT: OptionSpec = integer("connection_timeout", 60);
-pub(crate) static EXECUTABLE: OptionSpec = OptionSpec { required: true, ..text("executable") };
-pub(crate) static ARGUMENTS: OptionSpec = text("arguments");
+    OptionSpec { no_log: true, ..OptionSpec::text("connection_password") };
+pub(crate) static PORT: OptionSpec = OptionSpec::integer("port", 445);
+pub(crate) static ENCRYPT: OptionSpec = OptionSpec::boolean("encrypt", true);
+pub(crate) static CONNECTION_TIMEOUT: OptionSpec = OptionSpec::integer("connection_timeout", 60);
+pub(crate) static EXECUTABLE: OptionSpec = OptionSpec { required: true, ..OptionSpec::text("executable") };
+pub(crate) static ARGUMENTS: OptionSpec = OptionSpec::text("arguments");
 pub(crate) static WORKING_DIRECTORY: OptionSpec =
-    OptionSpec { default: Default::Text(r"C:\Windows\System32"), ..text("working_directory") };
-pub(crate) static ASYNCHRONOUS: OptionSpec = boolean("asynchronous", false);
-pub(crate) static LOAD_PROFILE: OptionSpec = boolean("load_profile", true);
-pub(crate) static PROCESS_USERNAME: OptionSpec = text("process_username");
-pub(crate) static PROCESS_PASSWORD: OptionSpec = OptionSpec { no_log: true, ..text("process_password") };
+    OptionSpec { default: Literal::Text(r"C:\Windows\System32"), ..OptionSpec::text("working_directory") };
+pub(crate) static ASYNCHRONOUS: OptionSpec = OptionSpec::boolean("asynchronous", false);
+pub(crate) static LOAD_PROFILE: OptionSpec = OptionSpec::boolean("load_profile", true);
+pub(crate) static PROCESS_USERNAME: OptionSpec = OptionSpec::text("process_username");
+pub(crate) static PROCESS_PASSWORD: OptionSpec =
+    OptionSpec { no_log: true, ..OptionSpec::text("process_password") };
 pub(crate) static INTEGRITY_LEVEL: OptionSpec = OptionSpec {
-    default: Default::Text("default"),
+    default: Literal::Text("default"),
     choices: &["default", "elevated", "limited"],
-    ..text("integrity_level")
+    ..OptionSpec::text("integrity_level")
 };
-pub(crate) static INTERACTIVE: OptionSpec = boolean("interactive", false);
-pub(crate) static INTERACTIVE_SESSION: OptionSpec = integer("interactive_session", 0);
+pub(crate) static INTERACTIVE: OptionSpec = OptionSpec::boolean("interactive", false);
+pub(crate) static INTERACTIVE_SESSION: OptionSpec = OptionSpec::integer("interactive_session", 0);
 pub(crate) static PRIORITY: OptionSpec = OptionSpec {
-    default: Default::Text("normal"),
+    default: Literal::Text("normal"),
     choices: &["above_normal", "below_normal", "high", "idle", "normal", "realtime"],
-    ..text("priority")
+    ..OptionSpec::text("priority")
 };
-pub(crate) static SHOW_UI_ON_LOGON_SCREEN: OptionSpec = boolean("show_ui_on_logon_screen", false);
-pub(crate) static PROCESS_TIMEOUT: OptionSpec = integer("process_timeout", 0);
-pub(crate) static STDIN: OptionSpec = text("stdin");
-
-const fn text(name: &'static str) -> OptionSpec {
-    OptionSpec {
-        name,
-        kind: Kind::Text,
-        default: Default::None,
-        required: false,
-        choices: &[],
-        no_log: false,
-    }
-}
-
-const fn integer(name: &'static str, default: u32) -> OptionSpec {
-    OptionSpec { kind: Kind::Integer, default: Default::Integer(default), ..text(name) }
-}
-
-const fn boolean(name: &'static str, default: bool) -> OptionSpec {
-    OptionSpec { kind: Kind::Boolean, default: Default::Boolean(default), ..text(name) }
-}
+pub(crate) static SHOW_UI_ON_LOGON_SCREEN: OptionSpec = OptionSpec::boolean("show_ui_on_logon_screen", false);
+pub(crate) static PROCESS_TIMEOUT: OptionSpec = OptionSpec::integer("process_timeout", 0);
+pub(crate) static STDIN: OptionSpec = OptionSpec { takes_bytes: true, ..OptionSpec::text("stdin") };
 
 #[cfg(test)]
 mod tests {
@@ -184,12 +137,13 @@ mod tests {
             .or_else(|| value.as_bool().map(|boolean| boolean.to_string()))
     }
 
-    fn default_text(default: Default) -> Option<String> {
+    fn default_text(default: Literal) -> Option<String> {
         match default {
-            Default::None => None,
-            Default::Boolean(value) => Some(value.to_string()),
-            Default::Integer(value) => Some(value.to_string()),
-            Default::Text(value) => Some(value.to_owned()),
+            Literal::None => None,
+            Literal::Bool(value) => Some(value.to_string()),
+            Literal::Int(value) => Some(value.to_string()),
+            Literal::Text(value) => Some(value.to_owned()),
+            Literal::Float(_) | Literal::List(_) => panic!("no option has such a default"),
         }
     }
 

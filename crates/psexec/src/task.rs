@@ -4,17 +4,15 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ansible_module::{Dict, OptionSpec, Value};
 use psexec_client::{Account, Connection, IntegrityLevel, Mode, Priority, Process, ServiceImage};
 use zeroize::Zeroizing;
 
 use crate::options::{
     ARGUMENTS, ASYNCHRONOUS, CONNECTION_PASSWORD, CONNECTION_TIMEOUT, CONNECTION_USERNAME, ENCRYPT,
-    EXECUTABLE, HOSTNAME, INTEGRITY_LEVEL, INTERACTIVE, INTERACTIVE_SESSION, LOAD_PROFILE, OptionSpec, PORT,
-    PRIORITY, PROCESS_PASSWORD, PROCESS_TIMEOUT, PROCESS_USERNAME, SHOW_UI_ON_LOGON_SCREEN, STDIN,
-    WORKING_DIRECTORY,
+    EXECUTABLE, HOSTNAME, INTEGRITY_LEVEL, INTERACTIVE, INTERACTIVE_SESSION, LOAD_PROFILE, PORT, PRIORITY,
+    PROCESS_PASSWORD, PROCESS_TIMEOUT, PROCESS_USERNAME, SHOW_UI_ON_LOGON_SCREEN, STDIN, WORKING_DIRECTORY,
 };
-use crate::python;
-use crate::validate::Parameters;
 
 /// Names a file that is uploaded in place of the embedded service.
 pub(crate) const SERVICE_VARIABLE: &str = "PSEXEC_SERVICE_EXE";
@@ -30,7 +28,7 @@ impl Task {
     ///
     /// # Errors
     /// The sentence for the user where options contradict each other or lie out of range.
-    pub(crate) fn new(parameters: &Parameters) -> Result<Self, String> {
+    pub(crate) fn new(parameters: &Dict) -> Result<Self, String> {
         let account = account(parameters)?;
         Ok(Self { connection: connection(parameters)?, process: process(parameters, account)? })
     }
@@ -67,7 +65,7 @@ pub(crate) fn service_image() -> Result<ServiceImage, String> {
     }
 }
 
-fn account(parameters: &Parameters) -> Result<Account, String> {
+fn account(parameters: &Dict) -> Result<Account, String> {
     match (parameters.text(&PROCESS_USERNAME), parameters.text(&PROCESS_PASSWORD)) {
         (None, _) => Ok(Account::Connection),
         (Some(username), _) if username.to_lowercase() == "system" => Ok(Account::System),
@@ -81,7 +79,7 @@ fn account(parameters: &Parameters) -> Result<Account, String> {
     }
 }
 
-fn connection(parameters: &Parameters) -> Result<Connection, String> {
+fn connection(parameters: &Dict) -> Result<Connection, String> {
     let host = required_text(parameters, &HOSTNAME, "Name the Windows host or give its address.")?;
     let username = parameters.text(&CONNECTION_USERNAME).map(str::to_owned);
     if username.as_ref().is_some_and(String::is_empty) {
@@ -101,7 +99,7 @@ fn connection(parameters: &Parameters) -> Result<Connection, String> {
     })
 }
 
-fn process(parameters: &Parameters, account: Account) -> Result<Process, String> {
+fn process(parameters: &Dict, account: Account) -> Result<Process, String> {
     let session = integer_within(parameters, &INTERACTIVE_SESSION, 0, u32::MAX)?;
     let session = parameters.boolean(&INTERACTIVE).then_some(session);
     let seconds = integer_within(parameters, &PROCESS_TIMEOUT, 0, u32::MAX)?;
@@ -112,9 +110,7 @@ fn process(parameters: &Parameters, account: Account) -> Result<Process, String>
         mode: match (parameters.boolean(&ASYNCHRONOUS), session) {
             (true, session) => Mode::Detached { session },
             (false, Some(session)) => Mode::Interactive { session },
-            (false, None) => {
-                Mode::Piped { stdin: parameters.text(&STDIN).unwrap_or_default().as_bytes().to_vec() }
-            }
+            (false, None) => Mode::Piped { stdin: parameters.bytes(&STDIN).unwrap_or_default().into_owned() },
         },
         load_profile: parameters.boolean(&LOAD_PROFILE),
         integrity_level: match parameters.text(&INTEGRITY_LEVEL) {
@@ -136,20 +132,20 @@ fn process(parameters: &Parameters, account: Account) -> Result<Process, String>
     })
 }
 
-fn required_text(parameters: &Parameters, option: &OptionSpec, hint: &str) -> Result<String, String> {
+fn required_text(parameters: &Dict, option: &OptionSpec, hint: &str) -> Result<String, String> {
     match parameters.text(option) {
         Some(text) if !text.is_empty() => Ok(text.to_owned()),
         _ => Err(format!("{} is empty. {hint}", option.name)),
     }
 }
 
-fn integer_within<T>(parameters: &Parameters, option: &OptionSpec, least: u8, most: T) -> Result<T, String>
+fn integer_within<T>(parameters: &Dict, option: &OptionSpec, least: u8, most: T) -> Result<T, String>
 where
     T: TryFrom<i64> + PartialOrd + From<u8> + std::fmt::Display,
 {
     let value = parameters.integer(option).and_then(|value| T::try_from(value).ok());
     value.filter(|value| *value >= T::from(least) && *value <= most).ok_or_else(|| {
-        let given = parameters.0.get(option.name).map(python::str).unwrap_or_default();
+        let given = parameters.get(option.name).map(Value::to_string).unwrap_or_default();
         format!("value of {} must be between {least} and {most}, got: {given}", option.name)
     })
 }
@@ -157,21 +153,16 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::validate::validate;
-    use serde_json::{Value, json};
+    use crate::options::SPEC;
 
-    fn task(extra: Value) -> Result<Task, String> {
-        let mut arguments = json!({"hostname": "host", "executable": "cmd.exe"});
-        let members = arguments.as_object_mut().expect("an object");
-        members.extend(extra.as_object().expect("an object").clone());
-        let validated = validate(members.clone());
-        assert_eq!(validated.error, None);
-        Task::new(&validated.parameters)
+    fn task(extra: &str) -> Result<Task, String> {
+        let arguments = format!(r#"{{"hostname": "host", "executable": "cmd.exe"{extra}}}"#);
+        Task::new(&ansible_module::parameters(&SPEC, arguments.as_bytes()).expect("valid arguments"))
     }
 
     #[test]
     fn defaults_are_those_of_the_documentation() {
-        let task = task(json!({})).expect("a task");
+        let task = task("").expect("a task");
         assert_eq!((task.connection.port, task.connection.encrypt), (445, true));
         assert_eq!(task.connection.timeout, Duration::from_secs(60));
         assert!(matches!(task.process.account, Account::Connection));
@@ -183,14 +174,14 @@ mod tests {
     #[test]
     fn a_process_is_piped_unless_it_has_a_window_or_nobody_waits_for_it() {
         let mode = |options| task(options).expect("a task").process.mode;
-        assert_eq!(mode(json!({"stdin": "in"})), Mode::Piped { stdin: b"in".to_vec() });
+        assert_eq!(mode(r#", "stdin": "in""#), Mode::Piped { stdin: b"in".to_vec() });
         assert_eq!(
-            mode(json!({"interactive": true, "interactive_session": 2})),
+            mode(r#", "interactive": true, "interactive_session": 2"#),
             Mode::Interactive { session: 2 }
         );
-        assert_eq!(mode(json!({"asynchronous": true, "stdin": "in"})), Mode::Detached { session: None });
+        assert_eq!(mode(r#", "asynchronous": true, "stdin": "in""#), Mode::Detached { session: None });
         assert_eq!(
-            mode(json!({"asynchronous": true, "interactive": true})),
+            mode(r#", "asynchronous": true, "interactive": true"#),
             Mode::Detached { session: Some(0) }
         );
     }
@@ -198,7 +189,7 @@ mod tests {
     #[test]
     fn system_is_recognised_in_any_case_and_needs_no_password() {
         for name in ["System", "SYSTEM", "system"] {
-            let task = task(json!({"process_username": name})).expect("a task");
+            let task = task(&format!(r#", "process_username": "{name}""#)).expect("a task");
             assert!(matches!(task.process.account, Account::System), "{name}");
         }
     }
@@ -207,41 +198,44 @@ mod tests {
     fn other_accounts_need_a_password() {
         for name in ["Bob", "", "system "] {
             assert_eq!(
-                task(json!({"process_username": name})).err().as_deref(),
+                task(&format!(r#", "process_username": "{name}""#)).err().as_deref(),
                 Some(
                     "parameters are required together when not running as System: process_username, process_password"
                 )
             );
         }
-        assert!(task(json!({"process_username": "Bob", "process_password": ""})).is_ok());
+        assert!(task(r#", "process_username": "Bob", "process_password": """#).is_ok());
     }
 
     #[test]
     fn numbers_out_of_range_are_refused() {
-        for (option, value, message) in [
-            ("port", json!(0), "value of port must be between 1 and 65535, got: 0"),
+        for (option, message) in [
+            (r#""port": 0"#, "value of port must be between 1 and 65535, got: 0"),
             (
-                "port",
-                json!("99999999999999999999999"),
+                r#""port": "99999999999999999999999""#,
                 "value of port must be between 1 and 65535, got: 99999999999999999999999",
             ),
             (
-                "connection_timeout",
-                json!(0),
+                r#""connection_timeout": 0"#,
                 "value of connection_timeout must be between 1 and 4294967295, got: 0",
             ),
             (
-                "process_timeout",
-                json!(-1),
+                r#""process_timeout": -1"#,
                 "value of process_timeout must be between 0 and 4294967295, got: -1",
             ),
         ] {
-            assert_eq!(task(json!({option: value})).err().as_deref(), Some(message));
+            assert_eq!(task(&format!(", {option}")).err().as_deref(), Some(message));
         }
     }
 
     #[test]
     fn true_is_one() {
-        assert_eq!(task(json!({"port": true})).expect("a task").connection.port, 1);
+        assert_eq!(task(r#", "port": true"#).expect("a task").connection.port, 1);
+    }
+
+    #[test]
+    fn standard_input_may_be_any_bytes() {
+        let task = task(r#", "stdin": "caf\udce9 \u00e9\n""#).expect("a task");
+        assert_eq!(task.process.mode, Mode::Piped { stdin: b"caf\xe9 \xc3\xa9\n".to_vec() });
     }
 }

@@ -10,7 +10,7 @@ use end_to_end::interop;
 use end_to_end::lab::Form;
 
 use crate::report::{Report, skip};
-use crate::{build, collection, lab, packages, python, step};
+use crate::{ansible, build, collection, lab, packages, python, step};
 
 const FROM_PYPI: [&str; 3] = ["pypsexec==0.3.0", "impacket==0.13.1", "pytest>=8"];
 

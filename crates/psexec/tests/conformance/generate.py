@@ -12,15 +12,19 @@ from __future__ import annotations
 import io
 import itertools
 import json
-import os
 import pathlib
 import re
 import subprocess
 import sys
 
-VERSIONS = ["2.16", "2.17", "2.18", "2.19"]
-UPSTREAM = "ansible==12.3.0"  # the package that contains community.windows
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[2] / "ansible-module/tests/conformance"))
+
+from ansible_core import (  # pylint: disable=wrong-import-position
+    NEWEST, VERSIONS, answers_of_all_versions, in_child, json_object, load_arguments, python_of, run_module, write,
+)
+
+UPSTREAM = "ansible==12.3.0"  # the package that contains community.windows
 
 SPECIFICATION = dict(
     hostname=dict(type="str", required=True),
@@ -82,7 +86,7 @@ def argument_sets() -> list[str]:
     sets += COMBINATIONS
     sets += SECRETS
     sets = [{**CHECK_MODE, **options} for options in sets]
-    texts = ["{" + ", ".join(f'"{name}": {value}' for name, value in options.items()) + "}" for options in sets]
+    texts = [json_object(options) for options in sets]
     texts.append('{"_ansible_check_mode": true, "hostname": "a", "executable": "b", "hostname": "c", "port": 1, "port": "x"}')
     return list(dict.fromkeys(texts))
 
@@ -159,81 +163,6 @@ SECRETS = [
     {**BASE, "connection_password": '"s3cret"', "_ansible_ignore_unknown_opts": "true", "foo": '{"s3cret": ["s3cret", "a s3cret"]}'},
 ]
 
-REMOVALS = [
-    ([], "abc"),
-    (["abc"], "abc"),
-    (["abc"], "xabcx"),
-    (["abc", "abcd"], "abcd abc"),
-    (["abc", "abcd"], ["abc", "abcd", "zabcdz"]),
-    (["a"], {"a": "a", "b": ["a", {"c": "ba"}]}),
-    (["1"], [1, 10, 0, 1.5, True, False, None, "1", "11"]),
-    (["1.5"], [1.5, 11.55, 1]),
-    (["true"], [True, "true"]),
-    (["None", "True"], [None, True, "None"]),
-    (["*"], ["*", "**", "a*b"]),
-    (["*", "ab"], "ab"),
-    (["*", "ab"], "abc"),
-    (["é", "日本"], ["é", "日本語", "café"]),
-    (["ü", "zz"], ["zzü", "züz"]),
-    (["line\nbreak"], "a line\nbreak b"),
-    ([" "], ["a b", " "]),
-    (["VALUE"], ["VALUE", "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"]),
-    (["ab", "bc"], ["ab", "bc"]),
-    (["aa"], ["aaa", "aaaa"]),
-    (["x"], {}),
-    (["x"], []),
-    (["1e+16"], [1e16]),
-    (["-1"], [-1, -10, 1]),
-]
-
-ADDRESSES = [
-    "",
-    "plain",
-    "user@host",
-    "user:pass@host",
-    "user:pass@host/path",
-    "http://user:pass@host/",
-    "http://user@host/",
-    "http://host:80/",
-    "http://host:80/a@b",
-    "a http://u:p@h b https://v:q@i c",
-    "u:p@h v:q@i",
-    "u:p@h http://v:q@i",
-    "http://v:q@i u:p@h",
-    ":@",
-    "a:@b",
-    "ab:@b",
-    "abc:@b",
-    "abcd:e@f",
-    "://:@",
-    "://a:b@c",
-    "x://a@b:c@d",
-    "ssh://a b:c @ d",
-    "é:é@é",
-    "éééé:é@é",
-    "日本語日本:p@h",
-    "a@b@c",
-    "user:a@b@host",
-    "http://a http://b:c@d",
-    "http://a:b http://c@d",
-    "\\\\server\\share user@domain:port",
-    "/c echo user:password@server & echo http://x:y@z",
-    "@@@@",
-    ":::@",
-    "abc:::@:::@",
-]
-
-INVOCATIONS = [
-    {**BASE},
-    {**BASE, "connection_password": '"s3cret"', "process_username": '"bob"', "process_password": '"x y"', "arguments": '"s3cret"'},
-    {**BASE, "arguments": '"http://user:pass@host/ \\u00e9"', "encrypt": '"no"', "port": '"1445"'},
-    {**BASE, "_ansible_target_log_info": '"for bob"'},
-    {**BASE, "_ansible_target_log_info": '"for s3cret"', "connection_password": '"s3cret"'},
-    {**BASE, "_ansible_ignore_unknown_opts": "true", "my_password": '"a"', "PASS-word": '"b"', "passive": '"c"', "pass": "1",
-     "compass": '"d"', "db passphrase": '"e"', "old_passwd_2": '"f"', "foo": '{"a": ["b", null]}', "bar": "null"},
-    {**BASE, "connection_username": "5", "stdin": '"a\\nb"'},
-]
-
 # What upstream's module itself checks beyond its argument specification.
 UPSTREAM_ARGUMENTS = [
     {**BASE, "process_username": name, **password}
@@ -244,28 +173,34 @@ UPSTREAM_ARGUMENTS = [
 
 def main() -> None:
     environments = pathlib.Path(sys.argv[1]).resolve()
-    answers = {version: ask(environments, version) for version in VERSIONS}
-    newest = answers[VERSIONS[-1]]
+    answers = answers_of_all_versions(__file__, environments, [str(upstream_module(environments))])
+    newest = answers[NEWEST]
     releases = {version: answers[version]["release"] for version in VERSIONS}
     defaults = {name: option.get("default") for name, option in SPECIFICATION.items()}
 
-    write("arguments.json", {
-        "ansible_core": releases[VERSIONS[-1]],
+    write(HERE / "arguments.json", {
+        "ansible_core": releases[NEWEST],
         "defaults": defaults,
         "cases": [case_of(text, answer, defaults) for text, answer in newest["arguments"]],
     })
-    write("secrets.json", {"ansible_core": releases[VERSIONS[-1]], "cases": newest["removals"]})
-    write("syslog.json", {
-        "ansible_core": releases[VERSIONS[-1]],
-        "invocations": newest["invocations"],
-        "addresses": newest["addresses"],
-    })
-    write("upstream.json", {"package": UPSTREAM, "cases": newest["upstream"]})
-    write("differences.json", {
+    write(HERE / "upstream.json", {"package": UPSTREAM, "cases": newest["upstream"]})
+    write(HERE / "differences.json", {
         "ansible_core": releases,
         "wording": WORDING,
         "cases": [difference for difference in differences(answers, defaults)],
     })
+
+
+def upstream_module(environments: pathlib.Path) -> pathlib.Path:
+    """Upstream's module, which is fetched where it is missing."""
+    upstream = environments / "upstream"
+    module = upstream / "ansible_collections/community/windows/plugins/modules/psexec.py"
+    if not module.exists():
+        python = python_of(environments)
+        subprocess.run([python, "-m", "pip", "--quiet", "download", "--no-deps", UPSTREAM, "-d", upstream], check=True)
+        wheel = next(upstream.glob("*.whl"))
+        subprocess.run([python, "-m", "zipfile", "-e", wheel, upstream], check=True)
+    return module
 
 
 def case_of(text: str, answer: dict, defaults: dict) -> dict:
@@ -315,136 +250,39 @@ def differences(answers: dict, defaults: dict):
             yield {"arguments": text, "answers": reported}
 
 
-def write(name: str, data: dict) -> None:
-    """One case a line, so that changes can be read."""
-    lines = []
-    for key, value in data.items():
-        if isinstance(value, list):
-            items = ",\n".join("  " + json.dumps(item) for item in value)
-            lines.append(f'"{key}": [\n{items}\n]')
-        else:
-            lines.append(f'"{key}": {json.dumps(value)}')
-    (HERE / name).write_text("{\n" + ",\n".join(lines) + "\n}\n")
-
-
-def ask(environments: pathlib.Path, version: str) -> dict:
-    """Runs this file's other half inside the environment of a version."""
-    environment = environments / f"ansible-core-{version}"
-    python = environment / "bin/python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", environment], check=True)
-        subprocess.run([python, "-m", "pip", "--quiet", "install", f"ansible-core~={version}.0"], check=True)
-    upstream = environments / "upstream"
-    module = "ansible_collections/community/windows/plugins/modules/psexec.py"
-    if not (upstream / module).exists():
-        subprocess.run([python, "-m", "pip", "--quiet", "download", "--no-deps", UPSTREAM, "-d", upstream], check=True)
-        wheel = next(upstream.glob("*.whl"))
-        subprocess.run([python, "-m", "zipfile", "-e", wheel, upstream], check=True)
-    settings = {**os.environ, "PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8"}
-    command = [python, "-B", __file__, "--answer", upstream / module]
-    return json.loads(subprocess.run(command, check=True, env=settings, stdout=subprocess.PIPE).stdout)
-
-
 def answer_everything(upstream: str) -> dict:
-    """The other half: what the ansible-core of this Python answers; all but validation is asked of the newest alone."""
-    from ansible.module_utils.basic import heuristic_log_sanitize
-    from ansible.module_utils.common.parameters import remove_values
+    """What the ansible-core of this Python answers; all but validation is asked of the newest alone."""
     from ansible.release import __version__
 
     answers = {
         "release": __version__,
-        "arguments": [(text, run_module(text)) for text in argument_sets()],
+        "arguments": [(text, answer_to(text)) for text in argument_sets()],
     }
-    if __version__.startswith(VERSIONS[-1] + "."):
-        answers["removals"] = [
-            {"secrets": secrets, "value": value, "expected": remove_values(value, set(secrets))}
-            for secrets, value in REMOVALS
-        ]
-        answers["addresses"] = [{"text": text, "hidden": heuristic_log_sanitize(text)} for text in ADDRESSES]
-        answers["invocations"] = [logged_invocation(options) for options in INVOCATIONS]
+    if __version__.startswith(NEWEST + "."):
         answers["upstream"] = [upstream_answer(upstream, options) for options in UPSTREAM_ARGUMENTS]
     return answers
 
 
-def run_module(text: str) -> dict:
-    """One AnsibleModule, with its standard output caught; in a process of its own, because it keeps global state."""
-    return in_child(lambda: run_module_here(text))
-
-
-def in_child(work) -> object:
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reader)
-        try:
-            with os.fdopen(writer, "w") as stream:
-                json.dump(work(), stream)
-        finally:
-            # Nothing of the parent's, the exceptions' way upwards included, may run twice.
-            os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader) as stream:
-        result = json.load(stream)
-    os.waitpid(child, 0)
-    return result
-
-
-def load_arguments(text: str) -> None:
-    from ansible.module_utils import basic
-
-    basic.__file__ = "psexec"  # where a module's name comes from, unless Ansible tells it
-    basic._ANSIBLE_ARGS = ('{"ANSIBLE_MODULE_ARGS": ' + text + "}").encode()
-    basic._ANSIBLE_PROFILE = "legacy"
-
-
-def run_module_here(text: str) -> dict:
-    from ansible.module_utils.basic import AnsibleModule
-
-    load_arguments(text)
-    stdout, sys.stdout = sys.stdout, io.StringIO()
-    try:
-        module = AnsibleModule(argument_spec=SPECIFICATION, supports_check_mode=False)
-        module.exit_json(msg="")
-    except SystemExit as exit:
-        code = exit.code
-        output = sys.stdout.getvalue()
-    except Exception as error:  # pylint: disable=broad-except
-        return {"crashed": type(error).__name__}
-    finally:
-        sys.stdout = stdout
-    answer = json.loads(output)
+def answer_to(text: str) -> dict:
+    run = run_module(text, "psexec", argument_spec=SPECIFICATION, supports_check_mode=False)
+    if "crashed" in run:
+        return run
+    answer = run["answer"]
     return {
-        "exit_code": code,
+        "exit_code": run["exit_code"],
         "failed": answer.get("failed", False),
         "msg": answer["msg"],
         "module_args": answer["invocation"]["module_args"],
     }
 
 
-def logged_invocation(options: dict) -> dict:
-    text = "{" + ", ".join(f'"{name}": {value}' for name, value in options.items()) + "}"
-
-    def work() -> str:
-        from ansible.module_utils import basic
-        from ansible.module_utils.basic import AnsibleModule
-
-        logged = []
-        basic.has_journal = False
-        AnsibleModule._log_to_syslog = lambda self, message: logged.append(message)
-        load_arguments(text)
-        AnsibleModule(argument_spec=SPECIFICATION, supports_check_mode=False)
-        return logged[0]
-
-    return {"arguments": json.loads(text), "message": in_child(work)}
-
-
 def upstream_answer(upstream: str, options: dict) -> dict:
-    text = "{" + ", ".join(f'"{name}": {value}' for name, value in options.items()) + "}"
+    text = json_object(options)
 
     def work() -> dict:
         import runpy
 
-        load_arguments(text)
+        load_arguments(text, "psexec")
         stdout, sys.stdout = sys.stdout, io.StringIO()
         try:
             runpy.run_path(upstream, run_name="__main__")

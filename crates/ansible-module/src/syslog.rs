@@ -2,12 +2,12 @@
 
 use std::os::unix::net::UnixDatagram;
 
-use serde_json::Value;
-
-use crate::options::OPTIONS;
 use crate::python;
 use crate::secrets::{CONTAINED, Secrets};
-use crate::validate::{Parameters, Settings};
+use crate::settings::Settings;
+use crate::spec::Options;
+use crate::validate::Validated;
+use crate::value::{Dict, Value};
 
 const SOCKET: &str = "/dev/log";
 /// LOG_INFO of `syslog.h`.
@@ -18,22 +18,23 @@ const FACILITY_USER: u8 = 1;
 const MOST_BYTES: usize = 8192;
 
 /// Writes `Invoked with …`, without secrets, unless the task is `no_log`. A machine without syslog is fine.
-pub(crate) fn log_invocation(settings: &Settings, parameters: &Parameters, secrets: &Secrets) {
-    if settings.no_log {
+pub(crate) fn log_invocation(options: &Options, validated: &Validated) {
+    if validated.settings.no_log {
         return;
     }
     let Ok(socket) = UnixDatagram::unbound() else { return };
     // A daemon that is stuck must not hold up the task.
     if socket.set_nonblocking(true).and_then(|()| socket.connect(SOCKET)).is_ok() {
-        let message = message(settings, parameters, secrets);
-        let _ = socket.send(datagram(settings, &message).as_bytes());
+        let message = message(options, validated);
+        let _ = socket.send(datagram(&validated.settings, &message).as_bytes());
     }
 }
 
 /// Warns of parameters that look like passwords while no table says that they are secrets: only what the task was told
 /// to let pass can be among them.
-pub(crate) fn warnings(settings: &Settings, parameters: &Parameters) -> Vec<String> {
-    let names = parameters.0.keys().filter(|name| !settings.no_log && is_presumed_password(name));
+pub(crate) fn warnings(options: &Options, settings: &Settings, parameters: &Dict) -> Vec<String> {
+    let names = parameters.iter().map(|(name, _)| name);
+    let names = names.filter(|name| !settings.no_log && is_presumed_password(options, name));
     names.map(|name| format!("Module did not set no_log for {name}")).collect()
 }
 
@@ -49,17 +50,19 @@ pub(crate) fn datagram(settings: &Settings, message: &str) -> String {
 }
 
 /// The message of an invocation, without secrets.
-pub(crate) fn message(settings: &Settings, parameters: &Parameters, secrets: &Secrets) -> String {
-    let words = parameters.0.iter().map(|(name, value)| format!("{name}={}", loggable(name, value, secrets)));
+pub(crate) fn message(options: &Options, validated: &Validated) -> String {
+    let Validated { parameters, settings, secrets, .. } = validated;
+    let words =
+        parameters.iter().map(|(name, value)| format!("{name}={}", loggable(options, name, value, secrets)));
     let target = settings.target_log_info.iter().cloned();
     let words: Vec<String> = target.chain(["Invoked with".to_owned()]).chain(words).collect();
     secrets.remove_from_text(words.join(" "))
 }
 
-fn loggable(name: &str, value: &Value, secrets: &Secrets) -> String {
-    if OPTIONS.iter().any(|option| option.name == name && option.no_log) {
+fn loggable(options: &Options, name: &str, value: &Value, secrets: &Secrets) -> String {
+    if options.find(name).is_some_and(|option| option.no_log) {
         "NOT_LOGGING_PARAMETER".to_owned()
-    } else if is_presumed_password(name) {
+    } else if is_presumed_password(options, name) {
         "NOT_LOGGING_PASSWORD".to_owned()
     } else {
         secrets.remove_from_text(hide_url_passwords(&python::str(value)))
@@ -67,11 +70,11 @@ fn loggable(name: &str, value: &Value, secrets: &Secrets) -> String {
 }
 
 /// Whether one of the words of a name that is no option's is a word for password.
-fn is_presumed_password(name: &str) -> bool {
-    let name = name.to_lowercase();
-    let mut words = name.split(|character: char| matches!(character, '-' | '_') || character.is_whitespace());
-    OPTIONS.iter().all(|option| option.name != name)
-        && words.any(|word| matches!(word, "pass" | "password" | "passphrase" | "passwrd" | "passwd"))
+fn is_presumed_password(options: &Options, name: &str) -> bool {
+    let lower_case = name.to_lowercase();
+    let is_between = |character: char| matches!(character, '-' | '_') || character.is_whitespace();
+    let is_password = |word| matches!(word, "pass" | "password" | "passphrase" | "passwrd" | "passwd");
+    options.find(name).is_none() && lower_case.split(is_between).any(is_password)
 }
 
 /// Hides what stands between `:` and `@` in `user:password@host` and `scheme://user:password@host`, from the last `@`
@@ -117,40 +120,54 @@ fn facility_code(name: &str) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::arguments::parse;
+    use crate::artificial::SPEC;
+    use crate::environment::Process;
     use crate::validate::validate;
 
     /// What AnsibleModule of ansible-core logs, and its `heuristic_log_sanitize` answers.
     const VECTORS: &str = include_str!("../tests/conformance/syslog.json");
 
+    fn cases(name: &str) -> Vec<Dict> {
+        let cases = object(VECTORS).get(name).expect("cases").elements().to_vec();
+        assert!(!cases.is_empty());
+        let case = |case| if let Value::Dict(case) = case { case } else { panic!("{case} is no case") };
+        cases.into_iter().map(case).collect()
+    }
+
+    fn object(json: &str) -> Dict {
+        match parse(json.as_bytes()).expect("JSON") {
+            Value::Dict(members) => members,
+            other => panic!("{other} is no object"),
+        }
+    }
+
+    fn text<'a>(case: &'a Dict, name: &str) -> &'a str {
+        case.get(name).and_then(Value::as_text).expect("a text")
+    }
+
     #[test]
     fn invocations_are_logged_as_ansible_logs_them() {
-        let vectors: Value = serde_json::from_str(VECTORS).expect("JSON");
-        let cases = vectors["invocations"].as_array().expect("cases");
-        assert!(!cases.is_empty());
-        for case in cases {
-            let arguments = case["arguments"].as_object().expect("an object").clone();
-            let validated = validate(arguments);
-            let message = message(&validated.settings, &validated.parameters, &validated.secrets);
-            assert_eq!(message, case["message"], "{case}");
+        for case in cases("invocations") {
+            let arguments = text(&case, "arguments");
+            let validated = validate(&SPEC, object(arguments), &Process);
+            assert_eq!(message(&SPEC.options, &validated), text(&case, "message"), "{arguments}");
         }
     }
 
     #[test]
     fn passwords_in_addresses_are_hidden_as_ansible_hides_them() {
-        let vectors: Value = serde_json::from_str(VECTORS).expect("JSON");
-        let cases = vectors["addresses"].as_array().expect("cases");
-        assert!(!cases.is_empty());
-        for case in cases {
-            assert_eq!(hide_url_passwords(case["text"].as_str().expect("a text")), case["hidden"], "{case}");
+        for case in cases("addresses") {
+            assert_eq!(hide_url_passwords(text(&case, "text")), text(&case, "hidden"), "{case:?}");
         }
     }
 
     #[test]
     fn datagrams_name_facility_and_module_and_fit() {
-        let arguments = serde_json::json!({
-            "_ansible_module_name": "native.windows.psexec", "_ansible_syslog_facility": "LOG_LOCAL3",
-        });
-        let settings = validate(arguments.as_object().expect("an object").clone()).settings;
+        let arguments = object(
+            r#"{"_ansible_module_name": "native.windows.psexec", "_ansible_syslog_facility": "LOG_LOCAL3"}"#,
+        );
+        let settings = validate(&SPEC, arguments, &Process).settings;
         assert_eq!(datagram(&settings, "a\0b"), "<158>ansible-native.windows.psexec: a\u{fffd}b");
         assert!(datagram(&settings, &"ü".repeat(MOST_BYTES)).len() <= MOST_BYTES);
     }

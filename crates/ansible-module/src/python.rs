@@ -1,6 +1,9 @@
 //! Python's view of a JSON value, which AnsibleModule's conversions and error texts are made of.
 
-use serde_json::{Number, Value};
+use serde_json::Number;
+
+use crate::spec::Literal;
+use crate::value::{Piece, Surrogates, Value};
 
 /// Digits beyond which Python refuses to turn an integer into text or back.
 const MOST_DIGITS: usize = 4300;
@@ -12,16 +15,17 @@ pub(crate) fn type_name(value: &Value) -> &'static str {
         Value::Bool(_) => "bool",
         Value::Number(number) if is_float(number) => "float",
         Value::Number(_) => "int",
-        Value::String(_) => "str",
-        Value::Array(_) => "list",
-        Value::Object(_) => "dict",
+        Value::Text(_) | Value::NotUnicode(_) => "str",
+        Value::List(_) => "list",
+        Value::Dict(_) => "dict",
     }
 }
 
-/// `str(value)`.
+/// `str(value)`; surrogates, which no `String` holds, become escapes.
 pub(crate) fn str(value: &Value) -> String {
     match value {
-        Value::String(text) => text.clone(),
+        Value::Text(text) => text.clone(),
+        Value::NotUnicode(text) => text.escaped(),
         other => repr(other),
     }
 }
@@ -33,9 +37,10 @@ pub(crate) fn repr(value: &Value) -> String {
         Value::Bool(true) => "True".to_owned(),
         Value::Bool(false) => "False".to_owned(),
         Value::Number(number) => repr_number(number),
-        Value::String(text) => repr_text(text),
-        Value::Array(items) => format!("[{}]", items.iter().map(repr).collect::<Vec<_>>().join(", ")),
-        Value::Object(members) => {
+        Value::Text(text) => repr_text(text),
+        Value::NotUnicode(text) => repr_surrogates(text),
+        Value::List(items) => format!("[{}]", items.iter().map(repr).collect::<Vec<_>>().join(", ")),
+        Value::Dict(members) => {
             let members = members.iter().map(|(key, member)| format!("{}: {}", repr_text(key), repr(member)));
             format!("{{{}}}", members.collect::<Vec<_>>().join(", "))
         }
@@ -48,9 +53,34 @@ pub(crate) fn is_truthy(value: &Value) -> bool {
         Value::Null => false,
         Value::Bool(value) => *value,
         Value::Number(number) => float(number) != 0.0,
-        Value::String(text) => !text.is_empty(),
-        Value::Array(items) => !items.is_empty(),
-        Value::Object(members) => !members.is_empty(),
+        Value::Text(text) => !text.is_empty(),
+        Value::NotUnicode(_) => true,
+        Value::List(items) => !items.is_empty(),
+        Value::Dict(members) => !members.0.is_empty(),
+    }
+}
+
+/// `value == literal`, where `True` is 1 and 1 is 1.0.
+pub(crate) fn equals(value: &Value, literal: Literal) -> bool {
+    match (value, literal) {
+        (Value::Null, Literal::None) => true,
+        (Value::Text(text), Literal::Text(wanted)) => text == wanted,
+        (Value::List(items), Literal::List(wanted)) => {
+            items.len() == wanted.len()
+                && items.iter().zip(wanted).all(|(item, wanted)| equals(item, *wanted))
+        }
+        (Value::Bool(_) | Value::Number(_), Literal::Bool(_) | Literal::Int(_) | Literal::Float(_)) => {
+            as_float(value) == as_float(&literal.into())
+        }
+        _ => false,
+    }
+}
+
+fn as_float(value: &Value) -> Option<f64> {
+    match value {
+        Value::Bool(value) => Some(f64::from(u8::from(*value))),
+        Value::Number(number) => Some(float(number)),
+        _ => None,
     }
 }
 
@@ -76,12 +106,25 @@ pub(crate) fn integer(value: &Value) -> Option<Number> {
             (value.is_finite() && value.fract() == 0.0).then(|| format!("{:.0}", value + 0.0))?.parse().ok()
         }
         Value::Number(number) => repr_number(number).parse().ok(),
-        Value::String(text) => decimal_integer(text)?.parse().ok(),
+        Value::Text(text) => decimal_integer(text)?.parse().ok(),
         _ => None,
     }
 }
 
-fn is_float(number: &Number) -> bool {
+/// `float(text)`; infinite where the exponent is too large. Infinity and NaN in words, which JSON has not, are none.
+pub(crate) fn float_of_text(text: &str) -> Option<f64> {
+    let text = strip(text);
+    let bytes = text.as_bytes();
+    let is_digit =
+        |index: Option<usize>| index.and_then(|index| bytes.get(index)).is_some_and(u8::is_ascii_digit);
+    let allowed = bytes.iter().enumerate().all(|(index, byte)| match byte {
+        b'_' => is_digit(index.checked_sub(1)) && is_digit(Some(index + 1)),
+        byte => byte.is_ascii_digit() || b"+-.eE".contains(byte),
+    });
+    allowed.then(|| text.replace('_', "").parse().ok())?
+}
+
+pub(crate) fn is_float(number: &Number) -> bool {
     number.as_str().contains(['.', 'e', 'E'])
 }
 
@@ -115,10 +158,35 @@ fn repr_float(value: f64) -> String {
     }
 }
 
-fn repr_text(text: &str) -> String {
-    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
+/// `repr` of a text.
+pub(crate) fn repr_text(text: &str) -> String {
+    let quote = quote(text.contains('\''), text.contains('"'));
     let mut repr = String::with_capacity(text.len() + 2);
     repr.push(quote);
+    push_repr(&mut repr, text, quote);
+    repr.push(quote);
+    repr
+}
+
+fn repr_surrogates(text: &Surrogates) -> String {
+    let holds = |byte| text.as_wtf8().contains(&byte);
+    let quote = quote(holds(b'\''), holds(b'"'));
+    let mut repr = String::from(quote);
+    for piece in text.pieces() {
+        match piece {
+            Piece::Text(text) => push_repr(&mut repr, text, quote),
+            Piece::Surrogate(surrogate) => repr.push_str(&format!("\\u{surrogate:04x}")),
+        }
+    }
+    repr.push(quote);
+    repr
+}
+
+fn quote(has_single: bool, has_double: bool) -> char {
+    if has_single && !has_double { '"' } else { '\'' }
+}
+
+fn push_repr(repr: &mut String, text: &str, quote: char) {
     for character in text.chars() {
         match character {
             '\\' => repr.push_str("\\\\"),
@@ -134,8 +202,6 @@ fn repr_text(text: &str) -> String {
             },
         }
     }
-    repr.push(quote);
-    repr
 }
 
 /// Whether `repr` shows a character as it is.
@@ -186,7 +252,7 @@ mod tests {
     use super::*;
 
     fn value(json: &str) -> Value {
-        serde_json::from_str(json).expect("JSON")
+        crate::arguments::parse(json.as_bytes()).expect("JSON")
     }
 
     #[test]
@@ -214,6 +280,7 @@ mod tests {
             (r#""it's \"it\"""#, r#"'it\'s "it"'"#),
             (r#""a\u0000\u007f\u00a0\u00e9\u200b\ud83d\ude00\\""#, r"'a\x00\x7f\xa0é\u200b😀\\'"),
             (r#""\u0301""#, "'\u{301}'"),
+            (r#""it's \udce9""#, r#""it's \udce9""#),
         ] {
             assert_eq!(repr(&value(json)), expected, "{json}");
         }
