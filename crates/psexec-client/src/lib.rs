@@ -1,6 +1,6 @@
 //! Runs a process on a Windows host over SMB alone.
 //!
-//! [`run`] does the whole job; what it is told is in [`Connection`] and [`Process`], what it answers is a [`Report`].
+//! [`run()`] does the whole job; what it is told is in [`Connection`] and [`Process`], what it answers is a [`Report`].
 #![forbid(unsafe_code)]
 
 mod connect;
