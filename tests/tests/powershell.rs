@@ -26,7 +26,9 @@ const BEYOND_ASCII: &str = "Grüße, 日本語, Ω, \u{1f980}";
 #[test]
 fn exit_codes_arrive() {
     on_powershell_lab(|host, _| {
-        for (command, rc) in [("exit 0", 0), ("exit 3", 3), ("exit 7", 7), ("throw 'no'", 1), ("1 / 0", 1)] {
+        for (command, rc) in
+            [("exit 0", 0), ("exit 3", 3), ("exit 7", 7), ("throw 'no'", 1), ("Get-Item nowhere", 1)]
+        {
             run(host, command, &json!({})).assert_ran(rc);
         }
     });
@@ -57,8 +59,7 @@ fn stdout_and_stderr_stay_apart() {
 #[test]
 fn standard_input_is_read_to_its_end() {
     on_powershell_lab(|host, _| {
-        let lines: String = (0..30_000).map(|number| format!("line {number:04}\n")).collect();
-        assert!(lines.len() > 300_000);
+        let lines: String = (0..3_000).map(|number| format!("{number:0>100}\n")).collect();
         let stdin = json!({ "stdin": lines });
         let outcome = run(host, "[Console]::Out.Write([Console]::In.ReadToEnd())", &stdin);
         outcome.assert_ran(0);
@@ -66,7 +67,7 @@ fn standard_input_is_read_to_its_end() {
 
         let outcome = run(host, "$all = @($input); $all.Count; $all[-1]", &stdin);
         outcome.assert_ran(0);
-        assert_eq!(outcome.text("stdout"), "30000\r\nline 29999\r\n");
+        assert_eq!(outcome.text("stdout"), format!("3000\r\n{:0>100}\r\n", 2999));
         // And with nothing in it there is an end, too.
         let outcome = run(host, "@($input).Count", &json!({}));
         outcome.assert_ran(0);
