@@ -66,11 +66,15 @@ impl Answer {
         self.insert("diff", diff);
     }
 
-    /// Adds the options that the module worked with, and removes the secrets from everything.
-    pub(crate) fn without_secrets(mut self, parameters: Dict, secrets: &Secrets) -> Self {
+    /// Adds the options that the module worked with.
+    pub(crate) fn tell_invocation(&mut self, parameters: Dict) {
         let mut invocation = Dict::default();
         invocation.insert("module_args", parameters);
         self.insert("invocation", invocation);
+    }
+
+    /// Removes the secrets from everything.
+    pub(crate) fn without_secrets(self, secrets: &Secrets) -> Self {
         Self { fields: secrets.remove_from_members(self.fields) }
     }
 
@@ -189,8 +193,9 @@ mod tests {
         answer.insert("lines", vec!["s3cret", "none"]);
         answer.diff("s3cret", "t0p s3cret");
         answer.warn(["s3cret!".to_owned()]);
+        answer.tell_invocation(validated.parameters);
         assert_eq!(
-            line(&answer.without_secrets(validated.parameters, &validated.secrets)),
+            line(&answer.without_secrets(&validated.secrets)),
             concat!(
                 r#"{"stdout":"the ********","lines":["VALUE_SPECIFIED_IN_NO_LOG_PARAMETER","none"],"#,
                 r#""diff":{"before":"VALUE_SPECIFIED_IN_NO_LOG_PARAMETER","after":"t0p ********"},"#,

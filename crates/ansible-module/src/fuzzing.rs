@@ -35,7 +35,8 @@ pub fn arguments(spec: &'static Spec, file: &[u8], perform: impl FnOnce(&Dict) -
     };
     answer.warn(syslog::warnings(&spec.options, &validated.settings, &validated.parameters));
     answer.warn(validated.warnings);
-    assert_hides(&line(&answer.without_secrets(validated.parameters, &validated.secrets)).into(), &hidden);
+    answer.tell_invocation(validated.parameters);
+    assert_hides(&line(&answer.without_secrets(&validated.secrets)).into(), &hidden);
 }
 
 /// Arguments of a module with options of every kind, which answers with the arguments.

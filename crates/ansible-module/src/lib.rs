@@ -217,7 +217,10 @@ async fn answer_to_task(
         }
     };
     answer.warn(validated.warnings);
-    answer.without_secrets(validated.parameters, &validated.secrets)
+    if validated.settings.inject_invocation {
+        answer.tell_invocation(validated.parameters);
+    }
+    answer.without_secrets(&validated.secrets)
 }
 
 #[cfg(test)]

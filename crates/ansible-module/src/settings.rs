@@ -22,6 +22,9 @@ pub(crate) struct Settings {
     /// Put in front of what is written to syslog.
     pub(crate) target_log_info: Option<String>,
     pub(crate) ignore_unknown_options: bool,
+    /// The answer is to tell the options that the module worked with. ansible-core asks for it since 2.21, and has them
+    /// told always before.
+    pub(crate) inject_invocation: bool,
 }
 
 const PREFIX: &str = "_ansible_";
@@ -48,6 +51,7 @@ impl Settings {
             // In doubt a secret.
             no_log: boolean("no_log").unwrap_or(true),
             ignore_unknown_options: boolean("ignore_unknown_opts").unwrap_or(false),
+            inject_invocation: value("inject_invocation").is_none_or(python::is_truthy),
             verbosity: match value("verbosity") {
                 Some(Value::Number(number)) => number.as_u64().unwrap_or(0),
                 _ => 0,

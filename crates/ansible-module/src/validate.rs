@@ -1,4 +1,4 @@
-//! AnsibleModule's validation: the same verdicts in the same order and words as ansible-core 2.19.
+//! AnsibleModule's validation: the same verdicts in the same order and words as ansible-core 2.21.
 //!
 //! `tests/conformance` holds what ansible-core itself answers to some hundred sets of arguments.
 

@@ -1,9 +1,8 @@
 //! The contract of an Ansible module, tried on the binary: one JSON object on standard output, exit code 0 or 1.
 
+#[path = "../../ansible-module/tests/module/mod.rs"]
 mod module;
 
-use std::fs;
-use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -11,50 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-#[test]
-fn without_an_argument_it_tells_its_usage() {
-    for arguments in [&[][..], &["a", "b"]] {
-        let run = module::answer_of(module::command().args(arguments).output().expect("the module starts"));
-        assert_message(&run.answer, "usage: psexec [FILE]");
-        assert_eq!(run.exit_code, 1);
-    }
-}
-
-#[test]
-fn an_unreadable_file_is_named() {
-    let run = module::answer_of(module::command().arg("/no/such/file").output().expect("the module starts"));
-    assert_message(
-        &run.answer,
-        "Cannot read the module's arguments from /no/such/file: No such file or directory",
-    );
-}
-
-#[test]
-fn broken_json_is_located_and_not_quoted() {
-    for (broken, what) in [
-        ("", "nothing is there"),
-        (" \n", "nothing is there"),
-        ("{", "they end in the middle of a value, after byte 1"),
-        ("{\"s3cret\": \"\\u00", "they end in the middle of a value, after byte 16"),
-        ("{\"connection_password\": \"s3cret\"\n \"x\"}", "line 2, column 2: expected `,` or `}`"),
-        ("{\"s3cret\": NaN}", "line 1, column 12: expected value"),
-        ("{\"s3cret\": 1} s3cret", "line 1, column 15: trailing characters"),
-    ] {
-        let run = module::run_with(broken.as_bytes());
-        assert_message(&run.answer, "The module's arguments in /");
-        assert_message(&run.answer, &format!(".json are not JSON: {what}."));
-        assert!(!run.answer.to_string().contains("s3cret"));
-    }
-    let not_utf8 = module::run_with(b"{\"a\":\n \"\xff\"}").answer;
-    assert_message(&not_utf8, "are not JSON: line 2, column 3: a byte that is not UTF-8.");
-    assert_message(&module::run_with(b"[1]").answer, "are not a JSON object but a list");
-    assert_message(
-        &module::run_with("[".repeat(100_000).as_bytes()).answer,
-        "are not JSON: they end in the middle",
-    );
-    let deep = "[".repeat(100_000) + &"]".repeat(100_000);
-    assert_message(&module::run_with(deep.as_bytes()).answer, "more than 128 deep in each other");
-}
+const PROGRAM: &str = env!("CARGO_BIN_EXE_psexec");
 
 #[test]
 fn text_that_is_not_unicode_is_for_standard_input_alone() {
@@ -68,26 +24,6 @@ fn text_that_is_not_unicode_is_for_standard_input_alone() {
 }
 
 #[test]
-fn arguments_may_come_on_standard_input() {
-    let arguments = json!({"hostname": "server", "executable": "cmd.exe", "_ansible_check_mode": true});
-    let run = run_with_input(arguments.to_string().as_bytes());
-    assert_eq!(run.answer["skipped"], true);
-    assert_message(&run_with_input(b"{").answer, "The module's arguments on standard input are not JSON: ");
-}
-
-#[test]
-fn signals_end_a_module_that_waits_for_its_arguments() {
-    let child = module::command().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    let mut child = child.expect("the module starts");
-    let input = child.stdin.take();
-    await_signal_handlers(child.id());
-    terminate(child.id(), "TERM");
-    let run = module::answer_of(child.wait_with_output().expect("the module ends"));
-    assert_message(&run.answer, "ended by SIGTERM before it had its arguments");
-    drop(input);
-}
-
-#[test]
 fn check_mode_skips() {
     let arguments = json!({"hostname": "server", "executable": "cmd.exe", "_ansible_check_mode": true,
         "_ansible_module_name": "native.windows.psexec", "connection_password": "s3cret"});
@@ -97,20 +33,6 @@ fn check_mode_skips() {
     assert_eq!(run.answer["msg"], "remote module (native.windows.psexec) does not support check mode");
     assert_eq!(run.answer["invocation"]["module_args"]["port"], 445);
     assert!(!run.answer.to_string().contains("s3cret"));
-}
-
-#[test]
-fn options_are_found_inside_of_ansible_module_args_as_well() {
-    let run =
-        module::run_with(br#"{"ANSIBLE_MODULE_ARGS": {"hostname": "server", "_ansible_check_mode": true}}"#);
-    assert_eq!(run.answer["msg"], "missing required arguments: executable");
-    assert_eq!(run.answer["invocation"]["module_args"]["hostname"], "server");
-}
-
-#[test]
-fn settings_of_other_versions_are_ignored() {
-    let arguments = json!({"hostname": "server", "executable": "cmd.exe", "_ansible_check_mode": true, "_ansible_future": 1});
-    assert_eq!(module::run_with(arguments.to_string().as_bytes()).answer["skipped"], true);
 }
 
 #[test]
@@ -154,36 +76,9 @@ fn signals_end_the_module_with_an_answer() {
     }
 }
 
-/// Runs the module with these contents on standard input.
-fn run_with_input(arguments: &[u8]) -> module::Run {
-    let mut command = module::command();
-    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    let mut child = child.expect("the module starts");
-    let mut input = child.stdin.take().expect("standard input");
-    input.write_all(arguments).expect("the module reads its input");
-    drop(input);
-    module::answer_of(child.wait_with_output().expect("the module ends"))
-}
-
 fn terminate(process: u32, signal: &str) {
     let status = Command::new("kill").args(["-s", signal, &process.to_string()]).status();
     assert!(status.expect("kill starts").success());
-}
-
-/// Waits until the process catches SIGTERM, which would end it without an answer before.
-fn await_signal_handlers(process: u32) {
-    const SIGTERM: u32 = 15;
-    let start = Instant::now();
-    loop {
-        let status = fs::read_to_string(format!("/proc/{process}/status")).expect("the process is there");
-        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).expect("a mask of signals");
-        let caught = u64::from_str_radix(caught.trim(), 16).expect("hexadecimal digits");
-        if caught & (1 << (SIGTERM - 1)) != 0 {
-            return;
-        }
-        assert!(start.elapsed() < Duration::from_secs(20), "the module does not listen for signals");
-        thread::sleep(Duration::from_millis(10));
-    }
 }
 
 fn accept_within(listener: &TcpListener, bound: Duration) -> TcpStream {

@@ -1,7 +1,7 @@
 """Runs AnsibleModule of several versions of ansible-core, and writes down what it answers.
 
-A generator of data calls `answers_of_all_versions`, which starts it again with each version's Python; there it calls
-`run_module`.
+A generator of data calls `answers_of_all_versions`, which starts it again with each version in its path; there it calls
+`run_module`. What modules need of ansible-core has no dependencies, and runs with older Pythons than the rest.
 """
 
 from __future__ import annotations
@@ -12,30 +12,37 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
+import zipfile
 
-VERSIONS = ["2.16", "2.17", "2.18", "2.19"]
+VERSIONS = ["2.16", "2.17", "2.18", "2.19", "2.20", "2.21"]
 NEWEST = VERSIONS[-1]
 
 
-def answers_of_all_versions(generator: str, environments: pathlib.Path, arguments: list[str]) -> dict[str, dict]:
-    """What the generator, started with `--answer` and these arguments, prints in each version's environment."""
-    return {version: ask(generator, environments, version, arguments) for version in VERSIONS}
+def answers_of_all_versions(generator: str, libraries: pathlib.Path, arguments: list[str]) -> dict[str, dict]:
+    """What the generator, started with `--answer` and these arguments, prints with each version."""
+    return {version: ask(generator, libraries, version, arguments) for version in VERSIONS}
 
 
-def ask(generator: str, environments: pathlib.Path, version: str, arguments: list[str]) -> dict:
-    settings = {"PATH": os.environ["PATH"], "PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8", "HOME": "/home/tester", "HOST": "host"}
-    command = [python_of(environments, version), "-B", generator, "--answer", *arguments]
+def ask(generator: str, libraries: pathlib.Path, version: str, arguments: list[str]) -> dict:
+    library = libraries / f"ansible-core-{version}"
+    if not library.exists():
+        download(f"ansible-core~={version}.0", library)
+    settings = {"PATH": os.environ["PATH"], "PYTHONPATH": str(library), "PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8"}
+    settings.update(HOME="/home/tester", HOST="host")  # what paths may mention
+    command = [sys.executable, "-B", generator, "--answer", *arguments]
     return json.loads(subprocess.run(command, check=True, env=settings, stdout=subprocess.PIPE).stdout)
 
 
-def python_of(environments: pathlib.Path, version: str = NEWEST) -> pathlib.Path:
-    """Python of the virtual environment with this version, which is made where it is missing."""
-    environment = environments / f"ansible-core-{version}"
-    python = environment / "bin/python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", environment], check=True)
-        subprocess.run([python, "-m", "pip", "--quiet", "install", f"ansible-core~={version}.0"], check=True)
-    return python
+def download(package: str, folder: pathlib.Path) -> None:
+    """Unpacks a package of this specification, without what it depends on."""
+    pip = [sys.executable, "-m", "pip", "--quiet", "download", "--no-deps"]
+    # The newest one that there is, whatever Python its other half needs.
+    any_python = ["--only-binary=:all:", "--python-version=3.99"]
+    with tempfile.TemporaryDirectory() as wheels:
+        subprocess.run([*pip, *any_python, package, "-d", wheels], check=True)
+        wheel = next(pathlib.Path(wheels).glob("*.whl"))
+        zipfile.ZipFile(wheel).extractall(folder)
 
 
 def run_module(text: str, name: str, perform=None, **specification) -> dict:
@@ -87,6 +94,11 @@ def catch_log() -> list[str]:
 
 def load_arguments(text: str, name: str) -> None:
     from ansible.module_utils import basic
+    from ansible.module_utils.common.parameters import PASS_VARS
+
+    if "inject_invocation" in PASS_VARS:
+        # Without it, modules do not tell their arguments since 2.21.
+        text = text.replace("{", '{"_ansible_inject_invocation": true, ', 1).replace(", }", "}", 1)
 
     basic.__file__ = name  # where a module's name comes from, unless Ansible tells it
     basic._ANSIBLE_ARGS = ('{"ANSIBLE_MODULE_ARGS": ' + text + "}").encode()

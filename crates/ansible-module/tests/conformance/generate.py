@@ -2,9 +2,9 @@
 """Asks ansible-core what AnsibleModule answers for a module that has options of every kind and every rule among them,
 and writes it down for the tests.
 
-    generate.py VENVS
+    generate.py LIBRARIES
 
-VENVS is a folder for virtual environments, one for each version of ansible-core; they are made where they are missing.
+LIBRARIES is a folder for the versions of ansible-core; they are fetched where they are missing.
 The answers of the newest version are the reference; where older ones differ, they are listed in versions.json.
 """
 
@@ -382,8 +382,8 @@ def version_differences(answers: dict, defaults: dict):
 
 
 def main() -> None:
-    environments = pathlib.Path(sys.argv[1]).resolve()
-    answers = answers_of_all_versions(__file__, environments, [])
+    libraries = pathlib.Path(sys.argv[1]).resolve()
+    answers = answers_of_all_versions(__file__, libraries, [])
     newest = answers[NEWEST]
     release = newest["release"]
     least = dict(newest["arguments"])[json_object(BASE)]["answer"]["invocation"]["module_args"]

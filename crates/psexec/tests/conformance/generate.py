@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Asks ansible-core what AnsibleModule answers, and writes it down for the tests of the module in Rust.
 
-    generate.py VENVS
+    generate.py LIBRARIES
 
-VENVS is a folder for virtual environments, one for each version of ansible-core; they are made where they are missing.
+LIBRARIES is a folder for the versions of ansible-core; they are fetched where they are missing.
 The answers of the newest version are the reference; where older ones differ, they are listed in differences.json.
 """
 
@@ -14,14 +14,13 @@ import itertools
 import json
 import pathlib
 import re
-import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[2] / "ansible-module/tests/conformance"))
 
 from ansible_core import (  # pylint: disable=wrong-import-position
-    NEWEST, VERSIONS, answers_of_all_versions, in_child, json_object, load_arguments, python_of, run_module, write,
+    NEWEST, VERSIONS, answers_of_all_versions, download, in_child, json_object, load_arguments, run_module, write,
 )
 
 UPSTREAM = "ansible==12.3.0"  # the package that contains community.windows
@@ -172,8 +171,8 @@ UPSTREAM_ARGUMENTS = [
 
 
 def main() -> None:
-    environments = pathlib.Path(sys.argv[1]).resolve()
-    answers = answers_of_all_versions(__file__, environments, [str(upstream_module(environments))])
+    libraries = pathlib.Path(sys.argv[1]).resolve()
+    answers = answers_of_all_versions(__file__, libraries, [str(upstream_module(libraries))])
     newest = answers[NEWEST]
     releases = {version: answers[version]["release"] for version in VERSIONS}
     defaults = {name: option.get("default") for name, option in SPECIFICATION.items()}
@@ -191,15 +190,12 @@ def main() -> None:
     })
 
 
-def upstream_module(environments: pathlib.Path) -> pathlib.Path:
+def upstream_module(libraries: pathlib.Path) -> pathlib.Path:
     """Upstream's module, which is fetched where it is missing."""
-    upstream = environments / "upstream"
+    upstream = libraries / "upstream"
     module = upstream / "ansible_collections/community/windows/plugins/modules/psexec.py"
     if not module.exists():
-        python = python_of(environments)
-        subprocess.run([python, "-m", "pip", "--quiet", "download", "--no-deps", UPSTREAM, "-d", upstream], check=True)
-        wheel = next(upstream.glob("*.whl"))
-        subprocess.run([python, "-m", "zipfile", "-e", wheel, upstream], check=True)
+        download(UPSTREAM, upstream)
     return module
 
 

@@ -1,4 +1,4 @@
-//! Runs the module as Ansible does.
+//! Runs the module in the test's constant `PROGRAM` as Ansible does. Other crates with modules include this file.
 
 use std::fs;
 use std::path::PathBuf;
@@ -6,6 +6,8 @@ use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
+
+use crate::PROGRAM;
 
 /// What the module answered.
 pub(crate) struct Run {
@@ -25,8 +27,9 @@ pub(crate) fn run_with(arguments: &[u8]) -> Run {
 
 /// The module's command, without arguments.
 pub(crate) fn command() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_psexec"));
-    command.env_remove("PSEXEC_SERVICE_EXE");
+    let mut command = Command::new(PROGRAM);
+    // As in conformance/ansible_core.py.
+    command.env_clear().envs([("HOME", "/home/tester"), ("HOST", "host")]);
     command
 }
 
