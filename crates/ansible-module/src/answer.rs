@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::ser::{CharEscape, CompactFormatter, Formatter, Serializer};
 
 use crate::secrets::Secrets;
-use crate::value::{Dict, Piece, Value, pieces};
+use crate::value::{Dict, Value};
 
 /// What a task came to. Before it is written, all secrets are taken out, whatever the module has put in.
 #[derive(Debug, Default)]
@@ -123,22 +123,6 @@ impl Formatter for AsciiFormatter {
     fn write_char_escape<W: ?Sized + Write>(&mut self, writer: &mut W, escape: CharEscape) -> io::Result<()> {
         CompactFormatter.write_char_escape(writer, escape)
     }
-
-    /// Bytes are a text that is not Unicode: `\udce9` goes out as it came in, as with `json.dumps`.
-    fn write_byte_array<W: ?Sized + Write>(&mut self, writer: &mut W, wtf8: &[u8]) -> io::Result<()> {
-        writer.write_all(b"\"")?;
-        for piece in pieces(wtf8) {
-            match piece {
-                Piece::Text(text) => {
-                    let mut quoted = Vec::with_capacity(text.len() + 2);
-                    text.serialize(&mut Serializer::with_formatter(&mut quoted, Self))?;
-                    writer.write_all(quoted.get(1..quoted.len() - 1).unwrap_or_default())?;
-                }
-                Piece::Surrogate(surrogate) => write!(writer, "\\u{surrogate:04x}")?,
-            }
-        }
-        writer.write_all(b"\"")
-    }
 }
 
 #[cfg(test)]
@@ -168,11 +152,10 @@ mod tests {
     }
 
     #[test]
-    fn surrogates_leave_as_they_came() {
-        let json = r#""a\"\n\udce9\u00e9\udce9""#;
+    fn answers_are_unicode() {
         let mut answer = Answer::new();
-        answer.insert("stdin", parse(json.as_bytes()).expect("JSON"));
-        assert_eq!(line(&answer), format!("{{\"stdin\":{json}}}\n"));
+        answer.insert("stdin", parse(br#""a\udce9\u00e9\udce9""#).expect("JSON"));
+        assert_eq!(line(&answer), "{\"stdin\":\"a\\ufffd\\u00e9\\ufffd\"}\n");
     }
 
     #[test]

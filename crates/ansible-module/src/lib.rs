@@ -45,6 +45,8 @@ mod environment;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod interruption;
+#[cfg(test)]
+mod properties;
 mod python;
 mod python_literal;
 mod rules;

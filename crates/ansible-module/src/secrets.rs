@@ -34,8 +34,9 @@ impl Finder {
                     value.elements().iter().for_each(|element| self.search_element(suboptions, element));
                 }
             }
+            let is_given = option.names().any(|name| arguments.get(name).is_some());
             let default = option.default.into();
-            if option.no_log && arguments.get(option.name).is_none() && python::is_truthy(&default) {
+            if option.no_log && !is_given && python::is_truthy(&default) {
                 self.collect(&default);
             }
         }

@@ -75,11 +75,12 @@ struct Place {
 impl<'a> Validation<'a> {
     /// Checks the options of a module, or the suboptions at a place, those inside of them last.
     fn check(&mut self, options: &'a Options, parameters: &mut Dict, place: &Place) {
-        let warnings = handle_aliases(options, parameters, &place.prefix);
-        if !place.context.is_empty() {
-            self.warnings.extend(warnings.iter().cloned());
-        }
+        // Before aliases take the place of values that may be secrets, too.
         self.secrets.search(options, parameters);
+        let mut warnings = handle_aliases(options, parameters, &place.prefix);
+        if !place.context.is_empty() {
+            self.warnings.append(&mut warnings);
+        }
         self.report(secrets_error(options, parameters));
         self.collect_unsupported(options, parameters, place);
         self.report(rules::mutually_exclusive(options, parameters).map(|error| place.found_in(error)));
@@ -93,9 +94,8 @@ impl<'a> Validation<'a> {
         set_defaults(options, parameters, |_| true);
         self.secrets.search_converted(options, parameters);
         self.check_suboptions(options, parameters, place);
-        if place.context.is_empty() {
-            self.warnings.extend(warnings);
-        }
+        // ansible-core warns of a module's own aliases last.
+        self.warnings.append(&mut warnings);
     }
 
     fn check_suboptions(&mut self, options: &'a Options, parameters: &mut Dict, place: &Place) {

@@ -179,6 +179,16 @@ impl Surrogates {
         self.pieces().map(piece).collect()
     }
 
+    /// The text with U+FFFD in place of its surrogates. Ansible refuses answers with surrogates since 2.18, although it
+    /// hands such texts over.
+    pub(crate) fn lossy(&self) -> String {
+        let piece = |piece| match piece {
+            Piece::Text(text) => text,
+            Piece::Surrogate(_) => "\u{fffd}",
+        };
+        self.pieces().map(piece).collect()
+    }
+
     pub(crate) fn pieces(&self) -> impl Iterator<Item = Piece<'_>> {
         pieces(&self.0)
     }
@@ -190,7 +200,7 @@ pub(crate) fn unicode(wtf8: Vec<u8>) -> Result<String, Surrogates> {
 }
 
 /// The stretches of a text in generalised UTF-8.
-pub(crate) fn pieces(wtf8: &[u8]) -> impl Iterator<Item = Piece<'_>> {
+fn pieces(wtf8: &[u8]) -> impl Iterator<Item = Piece<'_>> {
     let mut rest = wtf8;
     std::iter::from_fn(move || {
         let valid = match std::str::from_utf8(rest) {
@@ -224,7 +234,7 @@ impl fmt::Debug for Surrogates {
     }
 }
 
-/// What is not Unicode goes out as bytes, of which [`Answer::write`](crate::Answer) makes the escapes that came in.
+/// For the answer: U+FFFD stands for the surrogates of what is not Unicode.
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -232,7 +242,7 @@ impl Serialize for Value {
             Self::Bool(value) => serializer.serialize_bool(*value),
             Self::Number(number) => number.serialize(serializer),
             Self::Text(text) => serializer.serialize_str(text),
-            Self::NotUnicode(text) => serializer.serialize_bytes(text.as_wtf8()),
+            Self::NotUnicode(text) => serializer.serialize_str(&text.lossy()),
             Self::List(items) => serializer.collect_seq(items),
             Self::Dict(members) => members.serialize(serializer),
         }
@@ -308,6 +318,7 @@ mod tests {
         let text = Surrogates(b"caf\xed\xb3\xa9 \xc3\xa9".to_vec());
         assert_eq!(text.bytes().as_deref(), Some(&b"caf\xe9 \xc3\xa9"[..]));
         assert_eq!(text.escaped(), r"caf\udce9 é");
+        assert_eq!(text.lossy(), "caf\u{fffd} é");
     }
 
     #[test]

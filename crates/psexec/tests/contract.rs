@@ -16,7 +16,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_psexec");
 fn text_that_is_not_unicode_is_for_standard_input_alone() {
     let run = module::run_with(br#"{"hostname": "", "executable": "cmd.exe", "stdin": "caf\udce9"}"#);
     assert_message(&run.answer, "hostname is empty");
-    assert_eq!(run.answer["invocation"]["module_args"]["stdin"], "caf\u{e0e9}");
+    assert_eq!(run.answer["invocation"]["module_args"]["stdin"], "caf\u{fffd}");
     let run = module::run_with(br#"{"hostname": "", "executable": "caf\udce9", "stdin": "caf\udce9"}"#);
     assert_message(&run.answer, "argument 'executable' is not text: ");
     let run = module::run_with(br#"{"hostname": "", "executable": "cmd.exe", "stdin": "caf\udc01"}"#);

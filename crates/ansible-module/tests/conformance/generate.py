@@ -354,10 +354,10 @@ def case_of(text: str, run: dict, defaults: dict) -> dict:
 def readable(answer: dict) -> dict | None:
     """The answer with U+E0xx for the lone surrogate U+DCxx, which few parsers of JSON read; none if a number is infinite."""
     try:
-        text = json.dumps(answer, allow_nan=False)
+        text = json.dumps(answer, allow_nan=False, ensure_ascii=False)
     except ValueError:
         return None
-    return json.loads(text.replace("\\udc", "\\ue0"))
+    return json.loads(text.translate({0xDC00 + byte: 0xE000 + byte for byte in range(0x80, 0x100)}))
 
 
 def in_new_words(case: dict) -> dict:
