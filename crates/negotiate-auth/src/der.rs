@@ -77,7 +77,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The content of the next element, which must have this tag.
-    pub(crate) fn expect(&mut self, tag: u8) -> Option<Reader<'a>> {
+    pub(crate) fn content(&mut self, tag: u8) -> Option<Reader<'a>> {
         let (found, content, rest) = split(self.0)?;
         (found == tag).then(|| {
             self.0 = rest;
@@ -87,12 +87,12 @@ impl<'a> Reader<'a> {
 
     /// The content of the next element if it has this tag; it may be missing.
     pub(crate) fn optional(&mut self, tag: u8) -> Option<Reader<'a>> {
-        self.expect(tag)
+        self.content(tag)
     }
 
     /// A non-negative INTEGER of up to 32 bits, or the low 32 bits of a negative one that fits.
     pub(crate) fn unsigned(mut self) -> Option<u32> {
-        let content = self.expect(INTEGER)?.0;
+        let content = self.content(INTEGER)?.0;
         let (first, _) = content.split_first()?;
         if content.len() > 5 {
             return None;
@@ -104,7 +104,7 @@ impl<'a> Reader<'a> {
 
     /// The bytes of an OCTET STRING.
     pub(crate) fn octets(mut self) -> Option<&'a [u8]> {
-        self.expect(OCTET_STRING).map(Reader::rest)
+        self.content(OCTET_STRING).map(Reader::rest)
     }
 }
 
@@ -158,12 +158,12 @@ mod tests {
     fn what_is_cut_short_is_not_there() {
         let whole = sequence(&[field(0, integer(5)), field(2, element(OCTET_STRING, &[1; 300]))]);
         for length in 0..whole.len() {
-            assert!(Reader::new(&whole[..length]).expect(SEQUENCE).is_none());
+            assert!(Reader::new(&whole[..length]).content(SEQUENCE).is_none());
         }
-        let mut reader = Reader::new(&whole).expect(SEQUENCE).expect("a sequence");
+        let mut reader = Reader::new(&whole).content(SEQUENCE).expect("a sequence");
         assert!(reader.optional(context(1)).is_none());
-        assert_eq!(reader.expect(context(0)).and_then(Reader::unsigned), Some(5));
+        assert_eq!(reader.content(context(0)).and_then(Reader::unsigned), Some(5));
         assert!(reader.optional(context(1)).is_none());
-        assert_eq!(reader.expect(context(2)).and_then(Reader::octets), Some(&[1; 300][..]));
+        assert_eq!(reader.content(context(2)).and_then(Reader::octets), Some(&[1; 300][..]));
     }
 }

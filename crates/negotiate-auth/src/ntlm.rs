@@ -14,7 +14,7 @@ use crate::target::{ChannelBindings, Target};
 
 /// An authentication with one host that has not sent its challenge yet.
 pub(crate) struct Initiator {
-    account: Account,
+    logon: Logon,
     /// Service principal name, and to what channel this is bound.
     target: String,
     channel_bindings: ChannelBindings,
@@ -22,7 +22,7 @@ pub(crate) struct Initiator {
 }
 
 /// Who logs on: names in UTF-16, and what NTOWFv2 makes of the password.
-struct Account {
+struct Logon {
     user: Zeroizing<Vec<u8>>,
     domain: Zeroizing<Vec<u8>>,
     response_key: Key,
@@ -41,7 +41,7 @@ impl Initiator {
     pub(crate) fn start(target: &Target<'_>, username: &str, password: &str) -> (Self, Vec<u8>) {
         let negotiate = negotiate_message();
         let initiator = Initiator {
-            account: Account::new(username, password),
+            logon: Logon::new(username, password),
             target: target.service_principal_name(),
             channel_bindings: target.channel_bindings,
             negotiate: negotiate.clone(),
@@ -60,7 +60,7 @@ impl Initiator {
         let [client_challenge, session_key] = [random[..8].to_vec(), random[8..].to_vec()];
 
         let target_info = challenge.answered_target_info(&self.target, self.channel_bindings);
-        let response = Response::new(&self.account, &challenge, &client_challenge, &target_info);
+        let response = Response::new(&self.logon, &challenge, &client_challenge, &target_info);
         let exchanged = challenge.flags & NEGOTIATE_KEY_EXCH != 0;
         let mut key = response.key;
         let mut encrypted_key = Vec::new();
@@ -72,7 +72,7 @@ impl Initiator {
         }
 
         let flags = OFFERED & challenge.flags;
-        let mut message = authenticate_message(&self.account, &response.bytes, &encrypted_key, flags);
+        let mut message = authenticate_message(&self.logon, &response.bytes, &encrypted_key, flags);
         let mic = hmac_md5(&key, &[&self.negotiate, token, &message]);
         message[MIC..MIC + 16].copy_from_slice(&mic[..]);
         Ok((Session { key, exchanged }, message))
@@ -97,8 +97,6 @@ impl Session {
     }
 
     /// [MS-NLMP] 3.4.4.2, for the sequence number 0.
-    ///
-    /// [MS-NLMP]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-nlmp/b38c36ed-2804-4868-a9ff-8dd3182128e4
     fn signature(&self, message: &[u8], signing: &[u8], sealing: &[u8]) -> Vec<u8> {
         let signing_key = md5(&[&self.key[..], signing]);
         let mac = hmac_md5(&signing_key, &[&[0; 4], message]);
@@ -110,14 +108,14 @@ impl Session {
     }
 }
 
-impl Account {
+impl Logon {
     /// `DOMAIN\user`; `user@domain`, which goes as it is; `.\user` and `user`, whom the host looks for among its own.
     fn new(username: &str, password: &str) -> Self {
         let (domain, user) = username.split_once('\\').unwrap_or(("", username));
         let domain = utf16(if domain == "." { "" } else { domain });
         let upper: String = user.chars().map(upper_case).collect();
         let response_key = hmac_md5(&nt_hash(password), &[&utf16(&upper), &domain]);
-        Account { user: utf16(user), domain, response_key }
+        Logon { user: utf16(user), domain, response_key }
     }
 }
 
@@ -131,8 +129,6 @@ fn upper_case(letter: char) -> char {
 }
 
 /// CHALLENGE_MESSAGE, [MS-NLMP] 2.2.1.2.
-///
-/// [MS-NLMP]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-nlmp/b38c36ed-2804-4868-a9ff-8dd3182128e4
 struct Challenge<'a> {
     flags: u32,
     server_challenge: &'a [u8],
@@ -189,45 +185,34 @@ impl<'a> Challenge<'a> {
 }
 
 /// NTLMv2_RESPONSE and SessionBaseKey, [MS-NLMP] 3.3.2.
-///
-/// [MS-NLMP]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-nlmp/b38c36ed-2804-4868-a9ff-8dd3182128e4
 struct Response {
     bytes: Vec<u8>,
     key: Key,
 }
 
 impl Response {
-    fn new(
-        account: &Account,
-        challenge: &Challenge<'_>,
-        client_challenge: &[u8],
-        target_info: &[u8],
-    ) -> Self {
+    fn new(logon: &Logon, challenge: &Challenge<'_>, client_challenge: &[u8], target_info: &[u8]) -> Self {
         let now = file_time().to_le_bytes();
         let time = challenge.value(TIMESTAMP).filter(|time| time.len() == 8).unwrap_or(&now);
         let blob =
             [&[1, 1, 0, 0, 0, 0, 0, 0], time, client_challenge, &[0; 4], target_info, &[0; 4]].concat();
-        let proof = hmac_md5(&account.response_key, &[challenge.server_challenge, &blob]);
-        let key = hmac_md5(&account.response_key, &[&proof[..]]);
+        let proof = hmac_md5(&logon.response_key, &[challenge.server_challenge, &blob]);
+        let key = hmac_md5(&logon.response_key, &[&proof[..]]);
         Response { bytes: [&proof[..], &blob].concat(), key }
     }
 }
 
 /// NEGOTIATE_MESSAGE, [MS-NLMP] 2.2.1.1, without names.
-///
-/// [MS-NLMP]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-nlmp/b38c36ed-2804-4868-a9ff-8dd3182128e4
 fn negotiate_message() -> Vec<u8> {
     [SIGNATURE, &1u32.to_le_bytes(), &OFFERED.to_le_bytes(), &[0; 16], &VERSION].concat()
 }
 
 /// AUTHENTICATE_MESSAGE, [MS-NLMP] 2.2.1.3, with zeroes for the MIC and for LmChallengeResponse.
-///
-/// [MS-NLMP]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-nlmp/b38c36ed-2804-4868-a9ff-8dd3182128e4
-fn authenticate_message(account: &Account, response: &[u8], encrypted_key: &[u8], flags: u32) -> Vec<u8> {
+fn authenticate_message(logon: &Logon, response: &[u8], encrypted_key: &[u8], flags: u32) -> Vec<u8> {
     let mut head = [SIGNATURE, &3u32.to_le_bytes()].concat();
     let mut payload = Vec::new();
     let workstation = &[][..];
-    for value in [&[0; 24], response, &account.domain, &account.user, workstation, encrypted_key] {
+    for value in [&[0; 24], response, &logon.domain, &logon.user, workstation, encrypted_key] {
         // Names and responses are far from 64 KiB; one beyond is cut, and the logon fails.
         let length = u16::try_from(value.len()).unwrap_or(u16::MAX);
         head.extend_from_slice(&length.to_le_bytes());
@@ -246,8 +231,6 @@ const MIC: usize = 72;
 const PAYLOAD: usize = 88;
 
 /// NegotiateFlags, [MS-NLMP] 2.2.2.5.
-///
-/// [MS-NLMP]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-nlmp/b38c36ed-2804-4868-a9ff-8dd3182128e4
 const NEGOTIATE_UNICODE: u32 = 0x0000_0001;
 const REQUEST_TARGET: u32 = 0x0000_0004;
 const NEGOTIATE_SIGN: u32 = 0x0000_0010;
@@ -270,8 +253,6 @@ const REQUIRED: u32 =
     NEGOTIATE_UNICODE | NEGOTIATE_EXTENDED_SESSIONSECURITY | NEGOTIATE_TARGET_INFO | NEGOTIATE_128;
 
 /// AvIds, [MS-NLMP] 2.2.2.1.
-///
-/// [MS-NLMP]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-nlmp/b38c36ed-2804-4868-a9ff-8dd3182128e4
 const END_OF_LIST: u16 = 0;
 const FLAGS: u16 = 6;
 const TIMESTAMP: u16 = 7;
@@ -281,8 +262,6 @@ const CHANNEL_BINDINGS: u16 = 10;
 const MIC_PROVIDED: u32 = 2;
 
 /// Magic constants, [MS-NLMP] 3.4.5.
-///
-/// [MS-NLMP]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-nlmp/b38c36ed-2804-4868-a9ff-8dd3182128e4
 const CLIENT_SIGNING: &[u8] = b"session key to client-to-server signing key magic constant\0";
 const CLIENT_SEALING: &[u8] = b"session key to client-to-server sealing key magic constant\0";
 const SERVER_SIGNING: &[u8] = b"session key to server-to-client signing key magic constant\0";
@@ -304,12 +283,10 @@ mod tests {
     use crate::target::ServiceClass;
 
     /// Of the example in [MS-NLMP] 4.2.4.
-    ///
-    /// [MS-NLMP]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-nlmp/b38c36ed-2804-4868-a9ff-8dd3182128e4
     #[test]
     fn responses_are_those_of_the_specification() {
-        let account = Account::new(r"Domain\User", "Password");
-        assert_eq!(hex(&account.response_key[..]), "0c868a403bfd7a93a3001ef22ef02e3f");
+        let logon = Logon::new(r"Domain\User", "Password");
+        assert_eq!(hex(&logon.response_key[..]), "0c868a403bfd7a93a3001ef22ef02e3f");
         let domain = utf16("Domain");
         let server = utf16("Server");
         let challenge = Challenge {
@@ -318,7 +295,7 @@ mod tests {
             target_info: vec![(2, &domain), (1, &server), (TIMESTAMP, &[0; 8])],
         };
         let list = [&[2, 0, 12, 0], &domain[..], &[1, 0, 12, 0], &server, &[0; 4]].concat();
-        let response = Response::new(&account, &challenge, &[0xaa; 8], &list);
+        let response = Response::new(&logon, &challenge, &[0xaa; 8], &list);
         assert_eq!(hex(&response.bytes[..16]), "68cd0ab851e51c96aabc927bebef6a1c");
         assert_eq!(hex(&response.key[..]), "8de40ccadbc14a82f15cb0ad0de95ca3");
         let mut key = [0x55; 16];
@@ -329,7 +306,7 @@ mod tests {
     #[test]
     fn user_names_are_those_of_windows() {
         let names = |username| {
-            let account = Account::new(username, "");
+            let logon = Logon::new(username, "");
             let text = |name: &[u8]| {
                 String::from_utf16_lossy(
                     &name
@@ -338,7 +315,7 @@ mod tests {
                         .collect::<Vec<_>>(),
                 )
             };
-            (text(&account.domain), text(&account.user))
+            (text(&logon.domain), text(&logon.user))
         };
         assert_eq!(names(r"DOMAIN\user"), ("DOMAIN".into(), "user".into()));
         assert_eq!(names("user@domain"), ("".into(), "user@domain".into()));

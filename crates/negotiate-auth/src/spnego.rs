@@ -29,10 +29,10 @@ pub(crate) fn is_offered(negotiate_token: &[u8], mechanism: &[u8]) -> bool {
 
 /// mechTypes of a NegTokenInit or NegTokenInit2.
 fn offers(negotiate_token: &[u8]) -> Option<Vec<&[u8]>> {
-    let mut token = Reader::new(negotiate_token).expect(application(0))?;
-    token.expect(OBJECT_IDENTIFIER)?;
-    let mut init = token.expect(context(0))?.expect(SEQUENCE)?;
-    let mut list = init.expect(context(0))?.expect(SEQUENCE)?;
+    let mut token = Reader::new(negotiate_token).content(application(0))?;
+    token.content(OBJECT_IDENTIFIER)?;
+    let mut init = token.content(context(0))?.content(SEQUENCE)?;
+    let mut list = init.content(context(0))?.content(SEQUENCE)?;
     let mut offers = Vec::new();
     while let Some(mechanism) = list.optional(OBJECT_IDENTIFIER) {
         offers.push(mechanism.rest());
@@ -75,13 +75,13 @@ pub(crate) struct Response<'a> {
 impl<'a> Response<'a> {
     /// Reads a NegTokenResp; `None` if it is none.
     pub(crate) fn parse(bytes: &'a [u8]) -> Option<Self> {
-        let mut fields = Reader::new(bytes).expect(context(1))?.expect(SEQUENCE)?;
+        let mut fields = Reader::new(bytes).content(context(1))?.content(SEQUENCE)?;
         let mut response = Response::default();
         if let Some(mut state) = fields.optional(context(0)) {
-            response.rejected = state.expect(ENUMERATED)?.rest() == [REJECT];
+            response.rejected = state.content(ENUMERATED)?.rest() == [REJECT];
         }
         if let Some(mut mechanism) = fields.optional(context(1)) {
-            response.mechanism = Some(mechanism.expect(OBJECT_IDENTIFIER)?.rest());
+            response.mechanism = Some(mechanism.content(OBJECT_IDENTIFIER)?.rest());
         }
         if let Some(token) = fields.optional(context(2)) {
             response.token = Some(token.octets()?);

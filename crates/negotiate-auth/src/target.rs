@@ -1,3 +1,7 @@
+//! With whom we authenticate, and over which channel.
+//!
+//! [RFC 4121]: https://www.rfc-editor.org/rfc/rfc4121
+//! [RFC 5929]: https://www.rfc-editor.org/rfc/rfc5929
 use crate::md::md5;
 
 /// With whom we authenticate.
@@ -37,8 +41,6 @@ impl ServiceClass {
 }
 
 /// Hash of a gss_channel_bindings_struct, which NTLM (MsvAvChannelBindings) and Kerberos ([RFC 4121] 4.1.1.2) share.
-///
-/// [RFC 4121]: https://www.rfc-editor.org/rfc/rfc4121
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChannelBindings([u8; 16]);
 
@@ -47,8 +49,6 @@ impl ChannelBindings {
     pub const NONE: ChannelBindings = ChannelBindings([0; 16]);
 
     /// Those with this application data, such as `tls-server-end-point:` and a certificate's hash ([RFC 5929] 4).
-    ///
-    /// [RFC 5929]: https://www.rfc-editor.org/rfc/rfc5929
     #[must_use]
     pub fn of(application_data: &[u8]) -> Self {
         // Types and lengths of the initiator's and the acceptor's address, of which there is none.

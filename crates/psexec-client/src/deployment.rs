@@ -1,4 +1,7 @@
 //! Our service on the host: uploaded, created, started; stopped, deleted, its file removed.
+//!
+//! [MS-SMB2]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-smb2/5606ad47-5ee0-437a-817e-70c366052962
+//! [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
 use std::time::{Duration, Instant};
 
 use msrpc::scmr::*;
@@ -226,8 +229,6 @@ impl<'a> Deployment<'a> {
     /// Waits for the answer to what was given up in its middle: only then is it known what there is to remove. Requests
     /// of one connection have no order ([MS-SMB2] 3.3.5.2.7), nor have calls through different pipes: what asks for the
     /// removal could be carried out before what it is to undo.
-    ///
-    /// [MS-SMB2]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-smb2/5606ad47-5ee0-437a-817e-70c366052962
     async fn settle(&mut self) -> Result<(), Loss> {
         let is_calling = self.manager.as_ref().is_some_and(ServiceManager::is_out_of_step);
         if is_calling || self.record.file == FileState::Uploading {
@@ -389,8 +390,6 @@ impl StartedService<'_> {
 
     /// Marks the running service for deletion: from now on Windows removes it as soon as it has stopped, whatever
     /// becomes of us. [MS-SCMR] 3.1.4.3 allows it for a running service.
-    ///
-    /// [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
     pub(crate) async fn mark_for_delete(&mut self) -> Result<(), ErrorKind> {
         let service = self.0.handle;
         if self.0.record.service == ServiceState::Created(service) {
@@ -438,8 +437,6 @@ async fn exit_code(manager: &mut ServiceManager, service: Handle) -> Result<Opti
 
 /// Stops a service, [MS-SCMR] 3.1.4.2. One that is just starting takes no controls yet, and is waited for; so is one
 /// that takes the control and runs on, as PAExec's does while it has something to do.
-///
-/// [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
 async fn stop(manager: &mut ServiceManager, service: Handle) -> Result<(), ErrorKind> {
     let started = Instant::now();
     let mut pauses = Pauses::new();
@@ -480,8 +477,6 @@ fn unless_lost(error: ErrorKind) -> Result<ErrorKind, Loss> {
 }
 
 /// Opens the service manager, [MS-SCMR] 3.1.4.15 ROpenSCManagerW.
-///
-/// [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
 pub(crate) async fn open_manager(ipc: &Tree) -> Result<(ServiceManager, Handle), ErrorKind> {
     let mut manager = ServiceManager::bind(ipc).await?;
     let desired_access = SC_MANAGER_CONNECT | SC_MANAGER_CREATE_SERVICE | SC_MANAGER_ENUMERATE_SERVICE;

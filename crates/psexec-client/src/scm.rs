@@ -5,6 +5,7 @@
 //!
 //! [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
 //! [MS-RPCE]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-rpce/290c38b1-92fe-4229-91e6-4fc376610c15
+//! [MS-SMB2]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-smb2/5606ad47-5ee0-437a-817e-70c366052962
 use std::time::{Duration, Instant};
 
 use msrpc::rpc::{self, ResponseAssembler};
@@ -46,8 +47,6 @@ impl ServiceManager {
     }
 
     /// The bind is the last request of its compound, the only one that may take its time: [MS-SMB2] 3.3.5.2.7.2.
-    ///
-    /// [MS-SMB2]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-smb2/5606ad47-5ee0-437a-817e-70c366052962
     async fn try_bind(ipc: &Tree) -> Result<Self, ErrorKind> {
         let call_id = 1;
         let bind = rpc::encode_bind(call_id, &scmr::INTERFACE);
@@ -106,8 +105,6 @@ impl ServiceManager {
     }
 
     /// Closes the pipe; the server closes the handles that were opened through it, [MS-SCMR] 3.1.4 (rundown).
-    ///
-    /// [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
     pub(crate) async fn close(self) -> Result<(), ErrorKind> {
         Ok(self.pipe.close().await?)
     }

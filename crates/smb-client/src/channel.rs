@@ -3,6 +3,8 @@
 //! Three tasks share a [`State`]: one reads frames and hands each response to whoever waits for it, one writes what was
 //! queued, one asks the host for a sign of life when it has been quiet for long. Whatever ends one of them ends the
 //! connection, and everyone who waits is told why.
+//!
+//! [MS-SMB2]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-smb2/5606ad47-5ee0-437a-817e-70c366052962
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,7 +21,7 @@ use crate::liveness::Verdict;
 use crate::protection::{PreauthHash, Protection};
 use crate::request::Request;
 use crate::response::Response;
-use crate::state::{Answer, Sent, State};
+use crate::state::{Received, Sent, State};
 
 /// Owns a connection's tasks. Dropping it closes the socket.
 pub(crate) struct Socket {
@@ -34,7 +36,7 @@ pub(crate) struct Channel(Arc<Shared>);
 /// The right to a response. Dropping it unanswered cancels the request on the server, unless it is left to finish.
 struct Receipt {
     message_id: u64,
-    answer: oneshot::Receiver<Answer>,
+    answer: oneshot::Receiver<Received>,
     shared: Arc<Shared>,
     is_answered: bool,
 }
@@ -98,8 +100,6 @@ impl Channel {
 
     /// Sends requests as one related compound, [MS-SMB2] 3.2.4.1.4: the server carries them out in order, and each
     /// uses the file that the first one opens. Waits for all responses.
-    ///
-    /// [MS-SMB2]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-smb2/5606ad47-5ee0-437a-817e-70c366052962
     pub(crate) async fn compound<const N: usize>(
         &self,
         requests: [Request; N],

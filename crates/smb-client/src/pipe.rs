@@ -1,3 +1,6 @@
+//! Named pipes.
+//!
+//! [MS-ERREF]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-erref/1bc92ddf-b79e-413c-bbaa-99a5281a6c90
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -126,8 +129,6 @@ impl Message {
 }
 
 /// [MS-ERREF] 2.3.
-///
-/// [MS-ERREF]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-erref/1bc92ddf-b79e-413c-bbaa-99a5281a6c90
 fn has_ended(status: NtStatus) -> bool {
     matches!(
         status,

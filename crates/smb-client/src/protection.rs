@@ -58,8 +58,6 @@ pub(crate) struct KeyMaterial<'a> {
 }
 
 /// Connection.PreauthIntegrityHashValue, [MS-SMB2] 3.1.4.4.1: hash over the messages up to the session.
-///
-/// [MS-SMB2]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-smb2/5606ad47-5ee0-437a-817e-70c366052962
 #[derive(Clone)]
 pub(crate) struct PreauthHash([u8; 64]);
 

@@ -38,7 +38,7 @@ const BYTES_PER_CREDIT: u32 = 65536;
 const MAX_FRAME: usize = 1 << 20;
 
 /// What becomes of a request.
-pub(crate) type Answer = Result<Response, Loss>;
+pub(crate) type Received = Result<Response, Loss>;
 
 /// A connection without its socket.
 pub(crate) struct State {
@@ -66,13 +66,13 @@ struct Pending {
     when_dropped: WhenDropped,
     /// Known once the server has answered STATUS_PENDING.
     async_id: Option<u64>,
-    waiter: oneshot::Sender<Answer>,
+    waiter: oneshot::Sender<Received>,
 }
 
 /// A request that was sent.
 pub(crate) struct Sent {
     pub(crate) message_id: u64,
-    pub(crate) answer: oneshot::Receiver<Answer>,
+    pub(crate) answer: oneshot::Receiver<Received>,
 }
 
 impl State {
@@ -483,7 +483,7 @@ pub(crate) fn accept_any(bytes: &[u8], protection: Option<Protection>) {
 #[cfg(any(test, fuzzing))]
 impl State {
     /// As if a request had been sent.
-    fn wait_for(&mut self, message_id: u64, command: Command) -> oneshot::Receiver<Answer> {
+    fn wait_for(&mut self, message_id: u64, command: Command) -> oneshot::Receiver<Received> {
         let (waiter, answer) = oneshot::channel();
         let when_dropped = WhenDropped::Cancel;
         let pending = Pending { command, command_name: "a request", when_dropped, async_id: None, waiter };
@@ -515,7 +515,7 @@ mod tests {
     }
 
     /// A connection that waits for the answer to one ECHO.
-    fn waiting(protection: Option<Protection>) -> (State, oneshot::Receiver<Answer>) {
+    fn waiting(protection: Option<Protection>) -> (State, oneshot::Receiver<Received>) {
         let mut state = State::new(Instant::now());
         if let Some(protection) = protection {
             state.protected(protection);

@@ -1,3 +1,7 @@
+//! The PDUs, each a fragment of a call or a bind.
+//!
+//! [MS-RPCE]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-rpce/290c38b1-92fe-4229-91e6-4fc376610c15
+//! [C706]: https://pubs.opengroup.org/onlinepubs/9629399/chap12.htm
 use alloc::vec::Vec;
 
 use wire::{Reader, Writer};
@@ -5,17 +9,13 @@ use wire::{Reader, Writer};
 use super::error::RpcError;
 
 /// The transfer syntax NDR32, [MS-RPCE] 2.2.4.12.
-///
-/// [MS-RPCE]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-rpce/290c38b1-92fe-4229-91e6-4fc376610c15
 pub const NDR32: Interface = Interface {
     uuid: [0x04, 0x5d, 0x88, 0x8a, 0xeb, 0x1c, 0xc9, 0x11, 0x9f, 0xe8, 0x08, 0x00, 0x2b, 0x10, 0x48, 0x60],
     major: 2,
     minor: 0,
 };
 
-/// Names an interface or a transfer syntax: p_syntax_id_t of [C706] 12.6.3.
-///
-/// [C706]: https://pubs.opengroup.org/onlinepubs/9629399/chap12.htm
+/// Names an interface or a transfer syntax: p_syntax_id_t of \[C706\] 12.6.3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Interface {
     /// In the order of the wire: the first three fields little-endian.
@@ -26,11 +26,9 @@ pub struct Interface {
     pub minor: u16,
 }
 
-/// One fragment of a PDU, with the common header of [C706] 12.6.3.1.
+/// One fragment of a PDU, with the common header of \[C706\] 12.6.3.1.
 ///
 /// Its encoding must not exceed 65 535 bytes; the functions of [`rpc`](super) see to it.
-///
-/// [C706]: https://pubs.opengroup.org/onlinepubs/9629399/chap12.htm
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fragment {
     /// PFC_FIRST_FRAG
@@ -168,9 +166,7 @@ impl Pdu {
     }
 }
 
-/// Part of a call's parameters, [C706] 12.6.4.9.
-///
-/// [C706]: https://pubs.opengroup.org/onlinepubs/9629399/chap12.htm
+/// Part of a call's parameters, \[C706\] 12.6.4.9.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// Bytes of stub from here to the end of the call, or 0.
@@ -201,9 +197,7 @@ impl Request {
     }
 }
 
-/// Part of a call's results, [C706] 12.6.4.10.
-///
-/// [C706]: https://pubs.opengroup.org/onlinepubs/9629399/chap12.htm
+/// Part of a call's results, \[C706\] 12.6.4.10.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
     /// Bytes of stub from here to the end of the answer, or 0.
@@ -233,9 +227,7 @@ impl Response {
     }
 }
 
-/// The host could not carry out a call, [C706] 12.6.4.7.
-///
-/// [C706]: https://pubs.opengroup.org/onlinepubs/9629399/chap12.htm
+/// The host could not carry out a call, \[C706\] 12.6.4.7.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// Of no meaning here.
@@ -267,9 +259,7 @@ impl Fault {
     }
 }
 
-/// Opens an association, [C706] 12.6.4.3.
-///
-/// [C706]: https://pubs.opengroup.org/onlinepubs/9629399/chap12.htm
+/// Opens an association, \[C706\] 12.6.4.3.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bind {
     /// Largest fragment the sender sends, in bytes.
@@ -330,9 +320,7 @@ impl PresentationContext {
     }
 }
 
-/// Accepts or refuses each context of a bind, [C706] 12.6.4.4.
-///
-/// [C706]: https://pubs.opengroup.org/onlinepubs/9629399/chap12.htm
+/// Accepts or refuses each context of a bind, \[C706\] 12.6.4.4.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BindAck {
     /// Largest fragment the sender sends, in bytes.
@@ -393,9 +381,7 @@ impl PresentationResult {
     }
 }
 
-/// Refuses a bind, [C706] 12.6.4.5.
-///
-/// [C706]: https://pubs.opengroup.org/onlinepubs/9629399/chap12.htm
+/// Refuses a bind, \[C706\] 12.6.4.5.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BindNak {
     /// provider_reject_reason
@@ -412,8 +398,6 @@ impl BindNak {
     }
 
     /// The versions may be missing, [MS-RPCE] 2.2.2.9; the reason is what counts.
-    ///
-    /// [MS-RPCE]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-rpce/290c38b1-92fe-4229-91e6-4fc376610c15
     fn decode(reader: &mut Reader<'_>) -> Result<Self, RpcError> {
         let reason = reader.u16()?;
         let count = reader.u8().unwrap_or(0);

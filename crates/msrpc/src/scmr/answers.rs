@@ -1,3 +1,6 @@
+//! What the methods return.
+//!
+//! [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
 use alloc::{string::String, vec::Vec};
 
 use wire::{EndOfInput, Reader, Writer, decode_utf16_lossy, utf16_units};
@@ -116,8 +119,6 @@ impl Answer for ServiceStatusAnswer {
 }
 
 /// State of a service: SERVICE_STATUS, [MS-SCMR] 2.2.47.
-///
-/// [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ServiceStatus {
     /// Such as [`SERVICE_WIN32_OWN_PROCESS`](super::SERVICE_WIN32_OWN_PROCESS).
@@ -200,8 +201,6 @@ impl Answer for ServiceStatusProcessAnswer {
 }
 
 /// State of a service and its process: SERVICE_STATUS_PROCESS, [MS-SCMR] 2.2.49.
-///
-/// [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ServiceStatusProcess {
     /// The state.
@@ -278,8 +277,6 @@ impl Answer for EnumServicesStatusAnswer {
 }
 
 /// One service of many: ENUM_SERVICE_STATUSW, [MS-SCMR] 2.2.11.
-///
-/// [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnumServiceStatus {
     /// Name. U+FFFD stands for what is not UTF-16, lest one odd service hides all others.

@@ -1,4 +1,6 @@
 //! What all methods have in common.
+//!
+//! [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
 use alloc::vec::Vec;
 
 use crate::ndr::NdrError;
@@ -59,7 +61,5 @@ pub trait Answer: Sized {
 }
 
 /// Context handle of the manager or a service: SC_RPC_HANDLE, [MS-SCMR] 2.2.4. All zeros: none.
-///
-/// [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Handle(pub [u8; 20]);

@@ -1,3 +1,6 @@
+//! The methods.
+//!
+//! [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
 use alloc::{string::String, vec::Vec};
 
 use super::answers::{
@@ -9,8 +12,6 @@ use super::constants::{SC_STATUS_PROCESS_INFO, SERVICE_CONFIG_DESCRIPTION};
 use crate::ndr::{NdrError, NdrReader, NdrWriter};
 
 /// Releases a handle, [MS-SCMR] 3.1.4.1.
-///
-/// [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RCloseServiceHandle {
     /// Of the manager or a service.
@@ -33,8 +34,6 @@ impl Call for RCloseServiceHandle {
 }
 
 /// Sends a control code to a service, [MS-SCMR] 3.1.4.2.
-///
-/// [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RControlService {
     /// Of a service.
@@ -62,8 +61,6 @@ impl Call for RControlService {
 }
 
 /// Marks a service for deletion; it goes with its last handle, once it is stopped. [MS-SCMR] 3.1.4.3.
-///
-/// [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RDeleteService {
     /// Of a service.
@@ -85,8 +82,6 @@ impl Call for RDeleteService {
 }
 
 /// Asks for a service's state, [MS-SCMR] 3.1.4.7.
-///
-/// [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RQueryServiceStatus {
     /// Of a service.
@@ -109,8 +104,6 @@ impl Call for RQueryServiceStatus {
 
 /// Creates a service, [MS-SCMR] 3.1.4.12. It has no load order group, tag or dependencies, and its account needs no
 /// password.
-///
-/// [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RCreateServiceW {
     /// Of the manager, with [`SC_MANAGER_CREATE_SERVICE`](super::SC_MANAGER_CREATE_SERVICE).
@@ -175,8 +168,6 @@ impl Call for RCreateServiceW {
 }
 
 /// Asks for the services of a host, [MS-SCMR] 3.1.4.14.
-///
-/// [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct REnumServicesStatusW {
     /// Of the manager, with [`SC_MANAGER_ENUMERATE_SERVICE`](super::SC_MANAGER_ENUMERATE_SERVICE).
@@ -218,8 +209,6 @@ impl Call for REnumServicesStatusW {
 }
 
 /// Opens the service control manager, [MS-SCMR] 3.1.4.15, with its active database.
-///
-/// [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ROpenSCManagerW {
     /// The host's own name; of no effect.
@@ -250,8 +239,6 @@ impl Call for ROpenSCManagerW {
 }
 
 /// Opens a service, [MS-SCMR] 3.1.4.16.
-///
-/// [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ROpenServiceW {
     /// Of the manager.
@@ -282,8 +269,6 @@ impl Call for ROpenServiceW {
 }
 
 /// Starts a service without arguments, [MS-SCMR] 3.1.4.19.
-///
-/// [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RStartServiceW {
     /// Of a service, with [`SERVICE_START`](super::SERVICE_START).
@@ -309,8 +294,6 @@ impl Call for RStartServiceW {
 }
 
 /// Sets a service's description, SERVICE_CONFIG_DESCRIPTION of [MS-SCMR] 3.1.4.35.
-///
-/// [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RChangeServiceConfig2W {
     /// Of a service, with [`SERVICE_CHANGE_CONFIG`](super::SERVICE_CHANGE_CONFIG).
@@ -348,8 +331,6 @@ impl Call for RChangeServiceConfig2W {
 }
 
 /// Asks for a service's state and its process, [MS-SCMR] 3.1.4.38.
-///
-/// [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RQueryServiceStatusEx {
     /// Of a service.

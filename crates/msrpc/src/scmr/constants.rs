@@ -1,8 +1,9 @@
 //! Constants under the names that MS-SCMR gives them.
+//!
+//! [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
+//! [MS-ERREF]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-erref/1bc92ddf-b79e-413c-bbaa-99a5281a6c90
 
 /// Access right to the manager, [MS-SCMR] 3.1.4: connect.
-///
-/// [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
 pub const SC_MANAGER_CONNECT: u32 = 0x0001;
 /// Access right to the manager: create services.
 pub const SC_MANAGER_CREATE_SERVICE: u32 = 0x0002;
@@ -10,8 +11,6 @@ pub const SC_MANAGER_CREATE_SERVICE: u32 = 0x0002;
 pub const SC_MANAGER_ENUMERATE_SERVICE: u32 = 0x0004;
 
 /// Access right to a service, [MS-SCMR] 3.1.4: read its configuration.
-///
-/// [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
 pub const SERVICE_QUERY_CONFIG: u32 = 0x0001;
 /// Access right to a service: change its configuration.
 pub const SERVICE_CHANGE_CONFIG: u32 = 0x0002;
@@ -60,8 +59,6 @@ pub const SERVICE_ERROR_SEVERE: u32 = 2;
 pub const SERVICE_ERROR_CRITICAL: u32 = 3;
 
 /// State, [MS-SCMR] 2.2.47: not running.
-///
-/// [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
 pub const SERVICE_STOPPED: u32 = 1;
 /// State: starting.
 pub const SERVICE_START_PENDING: u32 = 2;
@@ -84,8 +81,6 @@ pub const SERVICE_ACCEPT_PAUSE_CONTINUE: u32 = 0x2;
 pub const SERVICE_ACCEPT_SHUTDOWN: u32 = 0x4;
 
 /// Control code, [MS-SCMR] 3.1.4.2: stop.
-///
-/// [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
 pub const SERVICE_CONTROL_STOP: u32 = 1;
 /// Control code: pause.
 pub const SERVICE_CONTROL_PAUSE: u32 = 2;
@@ -95,8 +90,6 @@ pub const SERVICE_CONTROL_CONTINUE: u32 = 3;
 pub const SERVICE_CONTROL_INTERROGATE: u32 = 4;
 
 /// States to list, [MS-SCMR] 3.1.4.14: all but stopped.
-///
-/// [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
 pub const SERVICE_ACTIVE: u32 = 1;
 /// States to list: stopped.
 pub const SERVICE_INACTIVE: u32 = 2;
@@ -109,8 +102,6 @@ pub const SERVICE_CONFIG_DESCRIPTION: u32 = 1;
 pub const SC_STATUS_PROCESS_INFO: u32 = 0;
 
 /// Return code, [MS-ERREF] 2.2: success.
-///
-/// [MS-ERREF]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-erref/1bc92ddf-b79e-413c-bbaa-99a5281a6c90
 pub const ERROR_SUCCESS: u32 = 0;
 /// Return code: access denied.
 pub const ERROR_ACCESS_DENIED: u32 = 5;

@@ -4,6 +4,7 @@
 //!
 //! [RFC 4120]: https://www.rfc-editor.org/rfc/rfc4120
 //! [RFC 4121]: https://www.rfc-editor.org/rfc/rfc4121
+//! [RFC 2743]: https://www.rfc-editor.org/rfc/rfc2743
 use krb5::Principal;
 
 use super::error::{KerberosError, without_referral};
@@ -133,8 +134,6 @@ impl Session {
     }
 
     /// A MIC token of ours, [RFC 4121] 4.2.6.1.
-    ///
-    /// [RFC 4121]: https://www.rfc-editor.org/rfc/rfc4121
     pub(crate) fn make_mic(&self, message: &[u8]) -> Result<Vec<u8>, KerberosError> {
         let messages = self.key.messages(self.is_of_acceptor)?;
         messages.emit_mic(self.sequence_number.into(), message).map_err(cryptography)
@@ -153,19 +152,13 @@ impl Session {
 /// APOptions: mutual-required
 const MUTUAL_REQUIRED: u32 = 0x2000_0000;
 /// Key usages, [RFC 4120] 7.5.1.
-///
-/// [RFC 4120]: https://www.rfc-editor.org/rfc/rfc4120
 const AUTHENTICATOR_USAGE: u32 = 11;
 const REPLY_USAGE: u32 = 12;
 /// TOK_ID, [RFC 4121] 4.1.
-///
-/// [RFC 4121]: https://www.rfc-editor.org/rfc/rfc4121
 const REQUEST: [u8; 2] = [1, 0];
 const REPLY: [u8; 2] = [2, 0];
 const ERROR: [u8; 2] = [3, 0];
 /// Checksum type and flags of [RFC 4121] 4.1.1.
-///
-/// [RFC 4121]: https://www.rfc-editor.org/rfc/rfc4121
 const GSS_CHECKSUM: i64 = 0x8003;
 const MUTUAL: u32 = 2;
 const REPLAY: u32 = 4;
@@ -192,9 +185,9 @@ struct ReplyPart<'a> {
 
 impl<'a> ReplyPart<'a> {
     fn parse(bytes: &'a [u8]) -> Option<Self> {
-        let mut fields = Reader::new(bytes).expect(application(27))?.expect(SEQUENCE)?;
-        let time = fields.expect(context(0))?.rest();
-        let microseconds = fields.expect(context(1))?.rest();
+        let mut fields = Reader::new(bytes).content(application(27))?.content(SEQUENCE)?;
+        let time = fields.content(context(0))?.rest();
+        let microseconds = fields.content(context(1))?.rest();
         let subkey = match fields.optional(context(2)) {
             None => None,
             Some(key) => Some(parse_key(key)?),
@@ -241,23 +234,21 @@ fn genuine_reply(
 
 /// What a KRB_AP_REP seals.
 fn sealed_reply(message: &[u8]) -> Option<Sealed<'_>> {
-    let mut fields = Reader::new(message).expect(application(15))?.expect(SEQUENCE)?;
-    fields.expect(context(0))?;
-    fields.expect(context(1))?;
-    Sealed::parse(fields.expect(context(2))?)
+    let mut fields = Reader::new(message).content(application(15))?.content(SEQUENCE)?;
+    fields.content(context(0))?;
+    fields.content(context(1))?;
+    Sealed::parse(fields.content(context(2))?)
 }
 
 /// The framing of [RFC 2743] 3.1 with a token's id.
-///
-/// [RFC 2743]: https://www.rfc-editor.org/rfc/rfc2743
 fn frame(id: [u8; 2], message: &[u8]) -> Vec<u8> {
     let mechanism = element(OBJECT_IDENTIFIER, mechanism::KERBEROS);
     element(application(0), &[&mechanism, &id[..], message].concat())
 }
 
 fn unframe(token: &[u8]) -> Option<([u8; 2], &[u8])> {
-    let mut content = Reader::new(token).expect(application(0))?;
-    let mechanism = content.expect(OBJECT_IDENTIFIER)?.rest();
+    let mut content = Reader::new(token).content(application(0))?;
+    let mechanism = content.content(OBJECT_IDENTIFIER)?.rest();
     if mechanism != mechanism::KERBEROS && mechanism != mechanism::MICROSOFT_KERBEROS {
         return None;
     }

@@ -1,4 +1,6 @@
 //! What can go wrong with Kerberos.
+//!
+//! [RFC 4120]: https://www.rfc-editor.org/rfc/rfc4120
 use std::io;
 use std::time::Duration;
 
@@ -264,8 +266,6 @@ impl KerberosError {
 }
 
 /// Error codes, [RFC 4120] 7.5.9.
-///
-/// [RFC 4120]: https://www.rfc-editor.org/rfc/rfc4120
 const KDC_ERR_C_PRINCIPAL_UNKNOWN: i32 = 6;
 const KDC_ERR_S_PRINCIPAL_UNKNOWN: i32 = 7;
 const KDC_ERR_ETYPE_NOSUPP: i32 = 14;

@@ -146,8 +146,6 @@ const TGS_REPLY: u8 = 13;
 const TGS_REQ: i64 = 1;
 const ENC_TIMESTAMP: i64 = 2;
 /// Key usages, [RFC 4120] 7.5.1.
-///
-/// [RFC 4120]: https://www.rfc-editor.org/rfc/rfc4120
 const TIMESTAMP_USAGE: u32 = 1;
 const AS_REPLY_USAGE: u32 = 3;
 const BODY_CHECKSUM_USAGE: u32 = 6;

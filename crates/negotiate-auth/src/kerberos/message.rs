@@ -77,13 +77,13 @@ impl<'a> KdcReply<'a> {
     }
 
     fn parse_fields(bytes: &'a [u8], tag: u8) -> Option<Self> {
-        let mut fields = Reader::new(bytes).expect(application(tag))?.expect(SEQUENCE)?;
-        fields.expect(context(0))?;
-        fields.expect(context(1))?;
+        let mut fields = Reader::new(bytes).content(application(tag))?.content(SEQUENCE)?;
+        fields.content(context(0))?;
+        fields.content(context(1))?;
         fields.optional(context(2));
-        let client = parse_principal(fields.expect(context(3))?, fields.expect(context(4))?)?;
-        let ticket = fields.expect(context(5))?.rest();
-        let sealed = Sealed::parse(fields.expect(context(6))?)?;
+        let client = parse_principal(fields.content(context(3))?, fields.content(context(4))?)?;
+        let ticket = fields.content(context(5))?.rest();
+        let sealed = Sealed::parse(fields.content(context(6))?)?;
         Some(KdcReply { client, ticket, sealed })
     }
 
@@ -137,14 +137,14 @@ impl KdcReplyPart {
         // Some KDCs put the tag of an AS-REP's part on a TGS-REP's.
         let mut whole = Reader::new(bytes);
         let mut fields =
-            whole.optional(application(25)).or_else(|| whole.expect(application(26)))?.expect(SEQUENCE)?;
-        let key = parse_key(fields.expect(context(0))?)?;
-        fields.expect(context(1))?;
-        let nonce = fields.expect(context(2))?.unsigned()?;
+            whole.optional(application(25)).or_else(|| whole.content(application(26)))?.content(SEQUENCE)?;
+        let key = parse_key(fields.content(context(0))?)?;
+        fields.content(context(1))?;
+        let nonce = fields.content(context(2))?.unsigned()?;
         for number in 3..9 {
             fields.optional(context(number));
         }
-        let server = parse_principal(fields.expect(context(9))?, fields.expect(context(10))?)?;
+        let server = parse_principal(fields.content(context(9))?, fields.content(context(10))?)?;
         Some(KdcReplyPart { key: Key::new(key.0, key.1), nonce, server })
     }
 }
@@ -157,10 +157,10 @@ pub(super) struct Sealed<'a> {
 
 impl<'a> Sealed<'a> {
     pub(super) fn parse(mut bytes: Reader<'a>) -> Option<Self> {
-        let mut fields = bytes.expect(SEQUENCE)?;
-        let enctype = fields.expect(context(0))?.unsigned()? as i32;
+        let mut fields = bytes.content(SEQUENCE)?;
+        let enctype = fields.content(context(0))?.unsigned()? as i32;
         fields.optional(context(1));
-        Some(Sealed { enctype, cipher: fields.expect(context(2))?.octets()? })
+        Some(Sealed { enctype, cipher: fields.content(context(2))?.octets()? })
     }
 }
 
@@ -174,9 +174,9 @@ fn encryption_key(key: &Key) -> Vec<u8> {
 
 /// Encryption type and bytes of an EncryptionKey.
 pub(super) fn parse_key(mut bytes: Reader<'_>) -> Option<(i32, &[u8])> {
-    let mut fields = bytes.expect(SEQUENCE)?;
-    let enctype = fields.expect(context(0))?.unsigned()? as i32;
-    Some((enctype, fields.expect(context(1))?.octets()?))
+    let mut fields = bytes.content(SEQUENCE)?;
+    let enctype = fields.content(context(0))?.unsigned()? as i32;
+    Some((enctype, fields.content(context(1))?.octets()?))
 }
 
 /// PrincipalName.
@@ -189,10 +189,10 @@ pub(super) fn principal_name(principal: &Principal) -> Vec<u8> {
 /// Realm and PrincipalName.
 fn parse_principal(mut realm: Reader<'_>, mut name: Reader<'_>) -> Option<Principal> {
     let text = |reader: Reader<'_>| String::from_utf8(reader.rest().to_vec()).ok();
-    let realm = text(realm.expect(GENERAL_STRING)?)?;
-    let mut fields = name.expect(SEQUENCE)?;
-    let kind = fields.expect(context(0))?.unsigned()? as i32;
-    let mut list = fields.expect(context(1))?.expect(SEQUENCE)?;
+    let realm = text(realm.content(GENERAL_STRING)?)?;
+    let mut fields = name.content(SEQUENCE)?;
+    let kind = fields.content(context(0))?.unsigned()? as i32;
+    let mut list = fields.content(context(1))?.content(SEQUENCE)?;
     let mut components = Vec::new();
     while let Some(component) = list.optional(GENERAL_STRING) {
         components.push(text(component)?);
@@ -202,15 +202,15 @@ fn parse_principal(mut realm: Reader<'_>, mut name: Reader<'_>) -> Option<Princi
 
 /// error-code and e-text of a KRB-ERROR.
 pub(super) fn parse_error(message: &[u8]) -> Option<(i32, Option<String>)> {
-    let mut fields = Reader::new(message).expect(application(30))?.expect(SEQUENCE)?;
+    let mut fields = Reader::new(message).content(application(30))?.content(SEQUENCE)?;
     for number in 0..6 {
         fields.optional(context(number));
     }
-    let code = fields.expect(context(6))?.unsigned()? as i32;
+    let code = fields.content(context(6))?.unsigned()? as i32;
     for number in 7..11 {
         fields.optional(context(number));
     }
-    let text = fields.optional(context(11)).and_then(|mut text| text.expect(GENERAL_STRING));
+    let text = fields.optional(context(11)).and_then(|mut text| text.content(GENERAL_STRING));
     Some((code, text.map(|text| String::from_utf8_lossy(text.rest()).into_owned())))
 }
 
