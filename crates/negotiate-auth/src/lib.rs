@@ -11,7 +11,8 @@
 //! INVARIANT: a refusal stands. Only where Kerberos is absent (no KDC, no such service, not offered by the host, an
 //! address in place of a name) is the password used for NTLM.
 //!
-//! INVARIANT: knows neither what carries the tokens nor who asks; sockets lead to KDCs only.
+//! INVARIANT: knows neither what carries the tokens nor who asks; sockets lead to KDCs, the resolver and the daemon of a
+//! credential cache only.
 //!
 //! INVARIANT: a [`SecurityContext`] exists only once both sides have proved what the mechanism lets them prove.
 #![forbid(unsafe_code)]

@@ -278,3 +278,73 @@ pub fn security_token(bytes: &[u8]) {
     kerberos::accept_fields(bytes);
     kerberos::parse_reply(bytes);
 }
+
+#[cfg(test)]
+mod tests {
+    use zeroize::Zeroizing;
+
+    use super::*;
+    use crate::ntlm::tests::valid_challenge;
+    use crate::target::{ChannelBindings, ServiceClass};
+
+    const TARGET: Target<'_> =
+        Target { service: ServiceClass::Cifs, host: "host", channel_bindings: ChannelBindings::NONE };
+
+    async fn ntlm() -> Negotiation {
+        let password = Zeroizing::new("password".to_owned());
+        let credentials = Credentials::Password { username: r".\user".to_owned(), password };
+        let started = Negotiation::start(&credentials, &TARGET, b"", Duration::ZERO).await;
+        started.expect("NTLM needs nobody").negotiation
+    }
+
+    fn kerberos() -> Negotiation {
+        let initiator = kerberos::Initiator::any(18, 32).expect("an initiator");
+        Started::with(Initiator::Kerberos(Box::new(initiator)), b"").negotiation
+    }
+
+    #[tokio::test]
+    async fn a_host_that_sends_no_challenge_proves_nothing() {
+        assert!(matches!(ntlm().await.finish(b""), Err(AuthError::Malformed)));
+        assert!(matches!(ntlm().await.next(&spnego::response_token(None, None)), Err(AuthError::Malformed)));
+        let without_proof = kerberos().finish(b"");
+        assert!(matches!(without_proof, Err(AuthError::Kerberos(KerberosError::NotGenuine { .. }))));
+    }
+
+    #[tokio::test]
+    async fn a_host_that_is_answered_may_accept() {
+        let mut negotiation = ntlm().await;
+        assert_eq!(negotiation.mechanism(), Mechanism::Ntlm);
+        negotiation.next(&spnego::response_token(Some(&valid_challenge()), None)).expect("an answer");
+        let context = negotiation.finish(b"").expect("a context");
+        assert_eq!(context.session_key().len(), 16);
+    }
+
+    #[tokio::test]
+    async fn a_challenge_is_taken_once() {
+        let challenge = spnego::response_token(Some(&valid_challenge()), None);
+        let mut negotiation = ntlm().await;
+        negotiation.next(&challenge).expect("an answer");
+        assert!(matches!(negotiation.next(&challenge), Err(AuthError::Malformed)));
+    }
+
+    #[tokio::test]
+    async fn a_list_of_mechanisms_that_was_altered_is_noticed() {
+        let mut negotiation = ntlm().await;
+        negotiation.next(&spnego::response_token(Some(&valid_challenge()), None)).expect("an answer");
+        let forged = spnego::response_token(None, Some(&[0; 16]));
+        assert!(matches!(negotiation.finish(&forged), Err(AuthError::BadMic)));
+    }
+
+    #[tokio::test]
+    async fn without_kerberos_to_be_had_a_password_does_for_ntlm() {
+        let password = Zeroizing::new("password".to_owned());
+        let credentials = Credentials::Password { username: "user@example.com".to_owned(), password };
+        let offer = spnego::initial_token(mechanism::NTLM, b"");
+        let started = Negotiation::start(&credentials, &TARGET, &offer, Duration::ZERO).await.expect("NTLM");
+        assert!(matches!(started.instead_of_kerberos, Some(KerberosError::NotOffered)));
+        assert_eq!(started.negotiation.mechanism(), Mechanism::Ntlm);
+        let ticket = Credentials::TicketOf { username: "user@example.com".to_owned() };
+        let refused = Negotiation::start(&ticket, &TARGET, &offer, Duration::ZERO).await;
+        assert!(matches!(refused.err(), Some(AuthError::Kerberos(KerberosError::NotOffered))));
+    }
+}

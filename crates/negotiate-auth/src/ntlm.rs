@@ -276,7 +276,7 @@ fn file_time() -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
@@ -388,6 +388,11 @@ mod tests {
                 let _ = initiator.authenticate(token);
             }
         }
+    }
+
+    /// A challenge that NTLMv2 can answer.
+    pub(crate) fn valid_challenge() -> Vec<u8> {
+        challenge(REQUIRED | NEGOTIATE_KEY_EXCH, &[])
     }
 
     const TARGET: Target<'_> =

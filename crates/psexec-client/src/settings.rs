@@ -63,3 +63,51 @@ fn class(priority: Priority) -> u32 {
         Priority::Realtime => paexec::REALTIME_PRIORITY_CLASS,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(mode: Mode) -> Settings {
+        let process = Process {
+            executable: "cmd.exe".to_owned(),
+            arguments: None,
+            working_directory: String::new(),
+            mode,
+            load_profile: true,
+            integrity_level: IntegrityLevel::Elevated,
+            account: Account::System,
+            show_ui_on_logon_screen: false,
+            priority: Priority::Normal,
+            timeout: None,
+        };
+        let name = RunName { number: 7, host: "controller".to_owned() };
+        let message = Message::decode(&encode(&name, &process).expect("settings")).expect("a message");
+        match message.body {
+            MessageBody::Settings(settings) => *settings,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_mode_is_what_paexec_has_two_flags_for() {
+        for (mode, asynchronous, session) in [
+            (Mode::Piped { stdin: b"in".to_vec() }, false, None),
+            (Mode::Interactive { session: 2 }, false, Some(2)),
+            (Mode::Detached { session: None }, true, None),
+            (Mode::Detached { session: Some(3) }, true, Some(3)),
+        ] {
+            let settings = settings(mode);
+            assert_eq!(settings.asynchronous, asynchronous);
+            assert_eq!(settings.interactive.then_some(settings.interactive_session), session);
+        }
+    }
+
+    #[test]
+    fn accounts_and_tokens_are_told() {
+        let settings = settings(Mode::Detached { session: None });
+        assert!(settings.use_system_account && settings.username.is_empty() && settings.password.is_empty());
+        assert!(settings.run_elevated && !settings.run_limited && !settings.dont_load_profile);
+        assert_eq!((settings.timeout_seconds, settings.priority), (0, paexec::NORMAL_PRIORITY_CLASS));
+    }
+}
