@@ -67,7 +67,7 @@ impl Request {
         Request { when_dropped, ..self }
     }
 
-    /// The name of its command, as in [MS-SMB2].
+    /// The name of its command, as in [MS-SMB2] and [MS-FSCC].
     pub(crate) fn command_name(&self) -> &'static str {
         match &self.content {
             RequestContent::Negotiate(_) => "NEGOTIATE",
@@ -77,6 +77,9 @@ impl Request {
             RequestContent::Close(_) => "CLOSE",
             RequestContent::Read(_) => "READ",
             RequestContent::Write(_) => "WRITE",
+            RequestContent::Ioctl(IoctlRequest { buffer: IoctlReqData::FsctlPipeTransceive(_), .. }) => {
+                "FSCTL_PIPE_TRANSCEIVE"
+            }
             RequestContent::Ioctl(_) => "IOCTL",
             RequestContent::QueryDirectory(_) => "QUERY_DIRECTORY",
             _ => "a request",
