@@ -9,7 +9,7 @@ use paexec::RunName;
 use smb_client::{Loss, NtStatus, Session, Tree};
 use tokio::time::{sleep, timeout};
 
-use crate::error::{At, ErrorKind, Failure, Step};
+use crate::error::{At, ErrorKind, Failure, ServiceMisbehaved, Step};
 use crate::report::Warning;
 use crate::scm::ServiceManager;
 use crate::trace::Trace;
@@ -456,7 +456,7 @@ async fn stop(manager: &mut ServiceManager, service: Handle) -> Result<(), Error
             // It may have come up in between, and not for ever.
             (_, Some(refusal)) if pauses.are_longest() => return Err(refusal),
             (_, None) if started.elapsed() >= RUNS_ON => {
-                return Err(ErrorKind::Service("it runs on although it was told to stop".into()));
+                return Err(ServiceMisbehaved::RunsOn.into());
             }
             _ => {}
         }

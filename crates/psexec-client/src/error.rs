@@ -6,6 +6,7 @@ use std::time::Duration;
 use msrpc::NdrError;
 use msrpc::rpc::RpcError;
 use negotiate_auth::{AuthError, KerberosError};
+use paexec::DecodeError;
 use smb_client::{Loss, NtStatus, PeerMisbehaved};
 
 /// A run that did not succeed: on which host, at which step, why.
@@ -147,13 +148,33 @@ pub enum ErrorKind {
     ResultLost,
     /// The service answered out of turn.
     #[error("unexpected answer of the service: {0}")]
-    Service(String),
+    Service(#[from] ServiceMisbehaved),
     /// The caller cancelled the run.
     #[error("cancelled")]
     Cancelled,
     /// A fault of our own or of this machine: a panic, no random numbers, an algorithm that refuses its keys.
     #[error("{0}")]
     Internal(String),
+}
+
+/// What a service does that PAExec's protocol does not have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum ServiceMisbehaved {
+    #[error("it answered the settings with another message than OK")]
+    SettingsNotConfirmed,
+    #[error("it answered the start with another message than OK")]
+    StartNotConfirmed,
+    #[error("its answer has no result")]
+    NoResult,
+    #[error("it closed its pipe without an answer")]
+    PipeClosed,
+    #[error("its message is too long")]
+    MessageTooLong,
+    #[error("{0}")]
+    Undecodable(#[from] DecodeError),
+    #[error("it runs on although it was told to stop")]
+    RunsOn,
 }
 
 /// Why credentials do not do.

@@ -21,7 +21,7 @@ mod trace;
 mod waiting;
 
 pub use connection::Connection;
-pub use error::{CredentialsError, Error, ErrorKind, Step};
+pub use error::{CredentialsError, Error, ErrorKind, ServiceMisbehaved, Step};
 pub use negotiate_auth::KerberosError;
 pub use process::{Account, IntegrityLevel, Mode, Priority, Process};
 pub use report::{Outcome, Output, Report, Warning};

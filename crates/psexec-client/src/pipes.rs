@@ -12,7 +12,7 @@ use paexec::{CodePages, Message, MessageBody, RunName};
 use smb_client::{NtStatus, Pipe, PipeAccess, PipeRead, Tree};
 
 use crate::deployment::StartedService;
-use crate::error::{At, ErrorKind, Failure, Step};
+use crate::error::{At, ErrorKind, Failure, ServiceMisbehaved, Step};
 use crate::process::{Mode, Process};
 use crate::settings;
 use crate::waiting::{Pauses, within};
@@ -94,7 +94,7 @@ async fn open_main(ipc: &Tree, name: &str, settings: &[u8]) -> Result<(Pipe, Pee
     let (pipe, answer) = ipc.open_pipe_and_transceive(name, settings.to_vec()).await?;
     match decode(&answer.bytes)? {
         MessageBody::Ok(payload) => Ok((pipe, CodePages::decode(&payload).map_or(Peer::Other, Peer::Ours))),
-        _ => Err(ErrorKind::Service("it answered the settings with another message than OK".into())),
+        _ => Err(ServiceMisbehaved::SettingsNotConfirmed.into()),
     }
 }
 
@@ -170,14 +170,14 @@ pub(crate) async fn read_message(pipe: &Pipe) -> Result<MessageBody, ErrorKind> 
     let mut bytes = Vec::new();
     loop {
         let PipeRead::Data(data) = pipe.read(MESSAGE_LENGTH).await? else {
-            return Err(ErrorKind::Service("it closed its pipe without an answer".into()));
+            return Err(ServiceMisbehaved::PipeClosed.into());
         };
         bytes.extend_from_slice(&data.bytes);
         if data.is_whole {
             return decode(&bytes);
         }
         if bytes.len() > MAX_MESSAGE {
-            return Err(ErrorKind::Service("its message is too long".into()));
+            return Err(ServiceMisbehaved::MessageTooLong.into());
         }
     }
 }
@@ -189,7 +189,7 @@ fn decode(bytes: &[u8]) -> Result<MessageBody, ErrorKind> {
             Err(ErrorKind::Process(text.trim_end().into()))
         }
         Ok(message) => Ok(message.body),
-        Err(error) => Err(ErrorKind::Service(error.to_string())),
+        Err(error) => Err(ServiceMisbehaved::from(error).into()),
     }
 }
 

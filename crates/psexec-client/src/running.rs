@@ -9,7 +9,7 @@ use smb_client::{Pipe, Tree};
 use tokio::time::sleep;
 
 use crate::deployment::StartedService;
-use crate::error::{At, ErrorKind, Failure, Step};
+use crate::error::{At, ErrorKind, Failure, ServiceMisbehaved, Step};
 use crate::pipes::{Peer, ServicePipes, StdPipe, StdPipes, read_message, read_to_end, write_and_close};
 use crate::process::{Mode, Process};
 use crate::report::Output;
@@ -136,10 +136,9 @@ async fn read(pipe: StdPipe, ipc: &Tree, sink: &Mutex<Vec<u8>>) -> Result<(), Er
 async fn start_and_wait(main: Pipe, start: Vec<u8>) -> Result<u32, ErrorKind> {
     let ((), answer) = tokio::try_join!(within(HAND_OVER, main.write(start)), read_message(&main))?;
     match answer {
-        body @ MessageBody::Ok(_) => body.result().ok_or("its answer has no result"),
-        _ => Err("it answered the start with another message than OK"),
+        body @ MessageBody::Ok(_) => Ok(body.result().ok_or(ServiceMisbehaved::NoResult)?),
+        _ => Err(ServiceMisbehaved::StartNotConfirmed.into()),
     }
-    .map_err(|text| ErrorKind::Service(text.into()))
 }
 
 /// Goes on with work until it is done, which happens once.

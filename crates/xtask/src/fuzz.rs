@@ -136,7 +136,7 @@ fn build(platform: &str) -> Result<Finished> {
         "-Cllvm-args=-simplifycfg-branch-fold-threshold=0",
     ];
     let mut cargo = build::cargo();
-    cargo.args(["build", "--release", "--locked", "--manifest-path", WORKSPACE]);
+    cargo.args(["build", "--release", "--manifest-path", WORKSPACE]);
     // With a platform named, flags are not for programs that run while building.
     cargo.args(["--target", platform, "--target-dir"]).arg(folder());
     cargo.env_remove("CARGO_ENCODED_RUSTFLAGS").env("RUSTFLAGS", FLAGS.join(" "));
