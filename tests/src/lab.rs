@@ -8,6 +8,8 @@ pub mod powershell;
 mod snapshot;
 mod stand_ins;
 mod system;
+mod tools;
+mod wine;
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -22,10 +24,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::folders;
-pub use parts::{Form, Parts};
+pub use parts::Parts;
 pub use snapshot::Snapshot;
 pub use stand_ins::LOGONS;
 pub use system::{Making, System, VARIABLE};
+pub use wine::Form;
 
 /// An account of the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,7 +221,7 @@ impl Lab {
 
     /// Runs a Windows program on the host by hand, past SMB and everything else.
     pub fn run_program(&self, program: &str, arguments: &[&str]) -> Result<Output> {
-        let mut wine = parts::wine(self.system, self.form, &self.state);
+        let mut wine = wine::wine(self.system, self.form, &self.state);
         wine.arg(program).args(arguments).stdin(Stdio::null());
         wine.output().context("wine does not start")
     }
@@ -280,7 +283,7 @@ impl Lab {
 
     fn start_relay(&self, options: &LabOptions) -> Result<u16> {
         let log = self.state.join("relay.log");
-        let mut relay = parts::wine(self.system, self.form, &self.state);
+        let mut relay = wine::wine(self.system, self.form, &self.state);
         relay.arg(r"C:\lab\relay.exe").arg(options.pipe_buffer.to_string());
         relay
             .args(options.refusals.iter().map(|call| format!("{}:{}:{}", call.opnum, call.code, call.count)))
@@ -305,7 +308,7 @@ impl Lab {
         smbd.arg(format!("LD_PRELOAD={}", parts.shim.display())).arg("/usr/sbin/smbd");
         smbd.args(["--foreground", "--no-process-group", "--debug-stdout", "--configfile"]);
         smbd.arg(samba.join("smb.conf"));
-        smbd.env(parts::MARK, &self.state);
+        smbd.env(wine::MARK, &self.state);
         smbd.env("LAB_RELAY_PORT", self.relay_port.to_string());
         smbd.env("LAB_PIPE_BUFFER", options.pipe_buffer.to_string());
         let mut smbd = start(&mut smbd, &log)?;

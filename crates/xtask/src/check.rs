@@ -4,8 +4,8 @@ use std::process::Command;
 
 use anyhow::Result;
 
+use crate::build;
 use crate::report::Report;
-use crate::{build, rooms};
 
 /// All of it, in a minute or two.
 pub(crate) fn run() -> Result<()> {
@@ -17,7 +17,6 @@ pub(crate) fn run() -> Result<()> {
 /// Adds it to a report.
 pub(crate) fn add(report: &mut Report) -> Result<()> {
     report.check("formatting", build::cargo().args(["fmt", "--all", "--check"]))?;
-    report.work("which room may know which", rooms::check);
     let mut clippy = build::cargo();
     // The test that is named is none of those that are run by themselves.
     clippy.args(["clippy", "--workspace", "--all-targets", "--test", "interop", "--", "-D", "warnings"]);

@@ -15,6 +15,7 @@ mod miri;
 mod packages;
 mod python;
 mod report;
+#[cfg(test)]
 mod rooms;
 mod step;
 mod test;

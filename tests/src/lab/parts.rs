@@ -4,109 +4,17 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::LazyLock;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 
 use anyhow::{Context, Result, ensure};
 use windows_build::Programs;
 
-use super::system::{self, System};
+use super::system::System;
+use super::tools::{copy_tree, is_older, make_beside, run};
+use super::wine::{Form, wait_for_wineserver, wine};
 use super::{ACCOUNTS, Account, powershell, stand_ins};
 use crate::folders;
-
-/// Every process of a lab has this in its environment, with the lab's state folder.
-pub(super) const MARK: &str = "PSEXEC_LAB";
-
-/// Debian's packages that a lab needs on this machine, each with a file that it brings.
-const PACKAGES: [(&str, &str); 3] =
-    [("mmdebstrap", "/usr/bin/mmdebstrap"), ("gcc", "/usr/bin/gcc"), ("libc6-dev", "/usr/include/stdlib.h")];
-
-/// What a lab of the form [`Form::Interop`] needs beside them.
-const INTEROP_PACKAGES: [(&str, &str); 2] = [
-    ("gcc-mingw-w64-i686-win32", "/usr/bin/i686-w64-mingw32-gcc"),
-    ("gcc-mingw-w64-x86-64-win32", "/usr/bin/x86_64-w64-mingw32-gcc"),
-];
-
-/// What a lab has beside smbd and Wine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Form {
-    /// Nothing. Every process is the same user's.
-    #[default]
-    Plain,
-    /// Stand-ins for accounts, whoami.exe and powershell.exe.
-    Interop,
-    /// The PowerShell that [`powershell::VARIABLE`] names.
-    PowerShell,
-}
-
-impl Form {
-    /// Every form, for whoever has to find one by its name.
-    pub(super) const ALL: [Self; 3] = [Self::Plain, Self::Interop, Self::PowerShell];
-
-    /// Which of Debian's packages a lab of this form still needs on this machine.
-    pub fn debian_packages_missing(self) -> Vec<&'static str> {
-        let more: &[_] = match self {
-            Self::Plain | Self::PowerShell => &[],
-            Self::Interop => &INTEROP_PACKAGES,
-        };
-        let needed = PACKAGES.iter().chain(more);
-        needed.filter(|(_, file)| !Path::new(file).exists()).map(|(package, _)| *package).collect()
-    }
-
-    /// Libraries and programs of Wine's that are not to be used. Without mscoree no program of .NET runs.
-    fn overrides(self) -> String {
-        let none = "mshtml=;winemenubuilder.exe=";
-        match self {
-            Self::Plain => format!("mscoree=;{none}"),
-            Self::Interop => format!("mscoree=;{none}{}", stand_ins::OVERRIDES),
-            Self::PowerShell => none.to_owned(),
-        }
-    }
-}
-
-/// Wine, to run a program in the prefix of the lab with this state folder.
-pub(super) fn wine(system: System, form: Form, state: &Path) -> Command {
-    let mut wine = without_random_addresses(system.command(system::WINE));
-    wine.env_clear()
-        .env("PATH", "/usr/lib/wine:/usr/sbin:/usr/bin:/sbin:/bin")
-        .env("HOME", state)
-        .env("LANG", "C.UTF-8")
-        .env("WINEPREFIX", state.join("prefix"))
-        .env("WINEARCH", "win64")
-        .env("WINELOADER", system::WINE)
-        .env("WINEDEBUG", std::env::var("WINEDEBUG").unwrap_or_else(|_| "-all".into()))
-        .env("WINEDLLOVERRIDES", form.overrides())
-        .env(MARK, state);
-    if let Some(display) = powershell::display(state) {
-        wine.env("DISPLAY", display);
-    }
-    wine
-}
-
-/// Waits until the last of Wine's own programs has ended; it writes the registry then.
-pub(super) fn wait_for_wineserver(system: System, prefix: &Path) -> Result<()> {
-    run(system.command(system::WINESERVER).arg("-w").env("WINEPREFIX", prefix))
-}
-
-/// Windows programs have a page at the address 0x7ffe0000, whatever happens. Linux lets a program's heap begin anywhere
-/// in the gigabyte behind the program: about once in three thousand times that page is taken, and Wine's program ends
-/// before it has begun, which the one that starts it is told as error 1359. Where the system forbids to do without
-/// random addresses, labs live with that.
-fn without_random_addresses(program: Command) -> Command {
-    static ALLOWED: LazyLock<bool> = LazyLock::new(|| {
-        let mut tried = Command::new(SETARCH);
-        tried.args(["--addr-no-randomize", "true"]).stderr(Stdio::null());
-        tried.status().is_ok_and(|status| status.success())
-    });
-
-    if !*ALLOWED {
-        return program;
-    }
-    let mut wrapped = Command::new(SETARCH);
-    wrapped.arg("--addr-no-randomize").arg(program.get_program()).args(program.get_args());
-    wrapped
-}
-
-const SETARCH: &str = "/usr/bin/setarch";
 
 /// The parts of a lab, ready for use.
 #[derive(Debug)]
@@ -144,15 +52,21 @@ impl Parts {
         Ok(Self { form, shim, template, programs })
     }
 
-    /// Builds the Windows programs alone, and returns the folder they are in.
+    /// Builds the Windows programs alone, once for this program, and returns the folder they are in.
     pub fn build_programs() -> Result<PathBuf> {
+        static BUILT: Mutex<Option<PathBuf>> = Mutex::new(None);
+
+        let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(folder) = &*built {
+            return Ok(folder.clone());
+        }
         let programs = Programs {
             workspace: &folders::repository(),
             package: "lab-windows",
             target_folder: &folders::labs().join("build/windows"),
             small: false,
         };
-        Ok(programs.build()?)
+        Ok(built.insert(programs.build()?).clone())
     }
 
     pub(super) fn copy_prefix(&self, to: &Path) -> Result<()> {
@@ -193,24 +107,6 @@ fn build_shim(build: &Path) -> Result<PathBuf> {
         fs::rename(fresh, &shim)?;
     }
     Ok(shim)
-}
-
-/// Whether what is made of `source` is missing or older than it.
-pub(super) fn is_older(made: &Path, source: &Path) -> bool {
-    let age = |path: &Path| path.metadata().and_then(|data| data.modified()).ok();
-    age(made) < age(source)
-}
-
-/// Made beside its place and renamed, so that two programs that make it at once do no harm.
-pub(super) fn make_beside(place: &Path, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    let fresh = place.with_extension(std::process::id().to_string());
-    // Left by one that was cut off and had the same number.
-    let _ = fs::remove_dir_all(&fresh);
-    let made = make(&fresh);
-    if made.is_err() || fs::rename(&fresh, place).is_err() {
-        fs::remove_dir_all(&fresh)?;
-    }
-    made
 }
 
 fn make_template(system: System, fresh: &Path) -> Result<()> {
@@ -257,36 +153,4 @@ fn add_account(system: System, smb_conf: &Path, account: &Account) -> Result<()>
         .arg(smb_conf)
         .args(["-u", account.unix])
         .args(account.pdbedit))
-}
-
-/// Copies a folder. Programs and libraries become hard links: they are hundreds of megabytes, and no test writes
-/// to Wine's own.
-pub(super) fn copy_tree(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to)?;
-    fs::set_permissions(to, from.metadata()?.permissions())?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let (source, copy) = (entry.path(), to.join(entry.file_name()));
-        let kind = entry.file_type()?;
-        if kind.is_dir() {
-            copy_tree(&source, &copy)?;
-        } else if kind.is_symlink() {
-            std::os::unix::fs::symlink(fs::read_link(&source)?, &copy)?;
-        } else if !is_binary(&source) || fs::hard_link(&source, &copy).is_err() {
-            fs::copy(&source, &copy)?;
-        }
-    }
-    Ok(())
-}
-
-fn is_binary(path: &Path) -> bool {
-    path.extension().is_some_and(|kind| ["dll", "exe", "drv", "sys", "ocx", "cpl"].iter().any(|k| kind == *k))
-}
-
-pub(super) fn run(command: &mut Command) -> Result<()> {
-    let name = command.get_program().to_string_lossy().into_owned();
-    let output = command.stdin(Stdio::null()).output().with_context(|| format!("{name} does not start"))?;
-    let text = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{name} failed: {}", text.trim());
-    Ok(())
 }

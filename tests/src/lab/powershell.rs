@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::parts::{MARK, copy_tree, make_beside, run, wait_for_wineserver, wine};
-use super::{Form, System};
+use super::system::System;
+use super::tools::{copy_tree, make_beside, run};
+use super::wine::{DISPLAY, Form, MARK, display, wait_for_wineserver, wine};
 
 /// Names a folder with a PowerShell 7 for Windows on x64: `pwsh.exe` or `powershell.exe`, and all that belongs to it.
 pub const VARIABLE: &str = "PSEXEC_TEST_POWERSHELL";
@@ -95,15 +96,6 @@ pub(super) fn start_display(system: System, state: &Path) -> Result<()> {
     }
     Ok(())
 }
-
-/// The display of the lab with this state folder, if it has one.
-pub(super) fn display(state: &Path) -> Option<String> {
-    let number = fs::read_to_string(state.join(DISPLAY)).ok()?;
-    number.ends_with('\n').then(|| format!(":{}", number.trim()))
-}
-
-/// In the state folder: the display's number, which stop.sh reads as well.
-const DISPLAY: &str = "display";
 
 /// In the template's folder: which PowerShell it has.
 const FROM: &str = "powershell";

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::parts::{is_older, run};
+use super::tools::{is_older, run};
 use crate::folders;
 
 /// Names and passwords of the accounts that a process can be run as; no client logs on with them.

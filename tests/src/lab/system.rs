@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::parts::run;
+use super::tools::run;
 use crate::folders;
 
 /// Names the system that labs are made of, where it is not the usual one.
