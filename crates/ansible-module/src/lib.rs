@@ -45,6 +45,7 @@ mod environment;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod interruption;
+mod parameters;
 #[cfg(test)]
 mod properties;
 mod python;

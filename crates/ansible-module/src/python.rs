@@ -1,5 +1,7 @@
 //! Python's view of a JSON value, which AnsibleModule's conversions and error texts are made of.
 
+use std::fmt;
+
 use serde_json::Number;
 
 use crate::spec::Literal;
@@ -245,6 +247,13 @@ fn parse_exponent(text: &str) -> Option<i64> {
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     let plain = digits.bytes().all(|digit| digit.is_ascii_digit());
     plain.then(|| text.parse().ok())?
+}
+
+/// As Python's `str` shows it.
+impl fmt::Display for Value {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&str(self))
+    }
 }
 
 #[cfg(test)]

@@ -15,9 +15,6 @@ use indexmap::IndexMap;
 use serde::ser::{Serialize, Serializer};
 use serde_json::Number;
 
-use crate::python;
-use crate::spec::OptionSpec;
-
 /// A value, as Python's `json.loads` reads it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
@@ -97,58 +94,6 @@ impl Dict {
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
     }
-
-    /// Value of a `str` or `path` option; `None` for null.
-    pub fn text(&self, option: &OptionSpec) -> Option<&str> {
-        self.get(option.name)?.as_text()
-    }
-
-    /// Value of a `str` option that takes bytes; `None` for null.
-    pub fn bytes(&self, option: &OptionSpec) -> Option<Cow<'_, [u8]>> {
-        match self.get(option.name)? {
-            Value::Text(text) => Some(Cow::Borrowed(text.as_bytes())),
-            Value::NotUnicode(text) => text.bytes().map(Cow::Owned),
-            _ => None,
-        }
-    }
-
-    /// Value of a `bool` option; false for null.
-    pub fn boolean(&self, option: &OptionSpec) -> bool {
-        matches!(self.get(option.name), Some(Value::Bool(true)))
-    }
-
-    /// Value of an `int` option if it lies within 64 bits. To Python `true` is an integer, too.
-    pub fn integer(&self, option: &OptionSpec) -> Option<i64> {
-        match self.get(option.name)? {
-            Value::Bool(value) => Some(i64::from(*value)),
-            Value::Number(number) => number.as_i64(),
-            _ => None,
-        }
-    }
-
-    /// Value of a `float` option; `None` for null.
-    pub fn float(&self, option: &OptionSpec) -> Option<f64> {
-        match self.get(option.name)? {
-            Value::Number(number) => Some(python::float(number)),
-            _ => None,
-        }
-    }
-
-    /// Value of a `list` option; `None` for null.
-    pub fn list(&self, option: &OptionSpec) -> Option<&[Value]> {
-        match self.get(option.name)? {
-            Value::List(items) => Some(items),
-            _ => None,
-        }
-    }
-
-    /// Value of a `dict` option, suboptions and all; `None` for null.
-    pub fn dict(&self, option: &OptionSpec) -> Option<&Dict> {
-        match self.get(option.name)? {
-            Value::Dict(members) => Some(members),
-            _ => None,
-        }
-    }
 }
 
 impl Surrogates {
@@ -218,13 +163,6 @@ fn pieces(wtf8: &[u8]) -> impl Iterator<Item = Piece<'_>> {
         rest = after;
         Some(Piece::Surrogate(0xd000 | u16::from(high & 0x3f) << 6 | u16::from(low & 0x3f)))
     })
-}
-
-/// As Python's `str` shows it.
-impl fmt::Display for Value {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&python::str(self))
-    }
 }
 
 /// Shows no content, which may be a secret.

@@ -4,8 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
 use windows_build::Programs;
@@ -31,6 +30,10 @@ pub struct Parts {
 impl Parts {
     /// Builds what is missing or out of date: some minutes the first time, then nothing.
     pub fn prepare(system: System, form: Form) -> Result<Self> {
+        static ALONE: Mutex<()> = Mutex::new(());
+
+        // Tests of one program that start labs at once would make the same thing in the same place.
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         check_machine(form)?;
         let build = folders::labs().join("build");
         fs::create_dir_all(&build)?;

@@ -9,7 +9,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command};
 use std::str::FromStr;
-use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -56,9 +55,6 @@ impl System {
 
     /// Makes the chroot if it is not there.
     pub(super) fn prepare(self) -> Result<()> {
-        static ALONE: Mutex<()> = Mutex::new(());
-
-        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(making) = self.making()? {
             run(&mut making.command()?)?;
             making.finish()?;
