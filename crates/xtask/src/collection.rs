@@ -15,13 +15,14 @@ use crate::{ansible, build, step};
 const LARGEST_BYTES: u64 = 20_000_000;
 
 /// Everything that goes to the users.
-const CONTENTS: [&str; 9] = [
+const CONTENTS: [&str; 10] = [
     "CHANGELOG.md",
     "FILES.json",
     "LICENSE-APACHE",
     "LICENSE-MIT",
     "MANIFEST.json",
     "README.md",
+    "SECURITY.md",
     "meta/runtime.yml",
     "plugins/modules/psexec",
     "plugins/modules/psexec.yml",
@@ -93,4 +94,39 @@ fn version() -> Result<String> {
     let cargo = env!("CARGO_PKG_VERSION");
     ensure!(version == cargo, "galaxy.yml says version {version}, Cargo.toml {cargo}");
     Ok(version.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where the links of a document lead, but for addresses.
+    fn links(document: &str) -> Vec<String> {
+        let text = fs::read_to_string(folders::repository().join(document)).expect("a document");
+        let ends = text.split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0.to_owned()));
+        let files = ends.filter(|link| !link.contains("://") && !link.starts_with('#'));
+        files.map(|link| link.split('#').next().unwrap_or_default().to_owned()).collect()
+    }
+
+    #[test]
+    fn links_of_what_users_get_lead_to_what_users_get() {
+        let documents: Vec<_> = CONTENTS.into_iter().filter(|name| name.ends_with(".md")).collect();
+        assert!(documents.len() > 2);
+        for document in documents {
+            for link in links(document) {
+                assert!(CONTENTS.contains(&link.as_str()), "{document} links to {link}");
+            }
+        }
+    }
+
+    #[test]
+    fn links_of_other_documents_lead_to_files() {
+        for document in ["ARCHITECTURE.md", "CONTRIBUTING.md", "tests/README.md", "tests/lab/README.md"] {
+            let folder = folders::repository().join(document);
+            let folder = folder.parent().expect("a folder");
+            for link in links(document) {
+                assert!(folder.join(&link).exists(), "{document} links to {link}");
+            }
+        }
+    }
 }

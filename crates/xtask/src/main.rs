@@ -19,6 +19,8 @@ mod report;
 mod rooms;
 mod step;
 mod test;
+#[cfg(test)]
+mod versions;
 
 use std::env;
 use std::process::{Command, ExitCode};
