@@ -38,7 +38,7 @@ pub(crate) fn decode(bytes: Vec<u8>, code_pages: Option<CodePages>) -> Decoded {
 /// but it neither looks like an alphabetic script, the upper bytes of which are small, nor does it hold blanks or line
 /// ends of two bytes.
 fn utf16_without_mark(bytes: &[u8]) -> Option<String> {
-    if bytes.len() % 2 != 0 || !bytes.contains(&0) {
+    if !bytes.len().is_multiple_of(2) || !bytes.contains(&0) {
         return None;
     }
     let units = || bytes.chunks_exact(2).filter_map(|unit| <[u8; 2]>::try_from(unit).ok());

@@ -175,7 +175,7 @@ pub fn decode_utf16(bytes: &[u8]) -> Option<String> {
     for character in char::decode_utf16(utf16_units(bytes)) {
         text.push(character.ok()?);
     }
-    (bytes.len() % 2 == 0).then_some(text)
+    bytes.len().is_multiple_of(2).then_some(text)
 }
 
 /// UTF-16LE bytes as text for people, with U+FFFD where a surrogate has no partner.

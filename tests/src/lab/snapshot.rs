@@ -54,10 +54,10 @@ impl Lab {
         for line in self.inventory()?.lines() {
             if let Some(name) = line.strip_prefix("service ") {
                 snapshot.services.insert(name.to_owned());
-            } else if let Some(process) = line.strip_prefix("process ") {
-                if !WINES_OWN.iter().any(|own| process.ends_with(&format!(" {own}"))) {
-                    snapshot.processes.insert(process.to_owned());
-                }
+            } else if let Some(process) = line.strip_prefix("process ")
+                && !WINES_OWN.iter().any(|own| process.ends_with(&format!(" {own}")))
+            {
+                snapshot.processes.insert(process.to_owned());
             }
         }
         let windows = self.drive_c().join("windows");

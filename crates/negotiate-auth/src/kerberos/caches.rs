@@ -109,12 +109,12 @@ impl Cache {
             return;
         }
         // Others may have added tickets since we read it.
-        if let Ok(mut content) = self.name.read() {
-            if same_principal(&content.principal, self.principal()) {
-                content.store(credentials);
-                // Without it the next run asks the KDC again, that is all.
-                let _ = self.name.write(&content);
-            }
+        if let Ok(mut content) = self.name.read()
+            && same_principal(&content.principal, self.principal())
+        {
+            content.store(credentials);
+            // Without it the next run asks the KDC again, that is all.
+            let _ = self.name.write(&content);
         }
     }
 }
