@@ -41,28 +41,36 @@ const DELAY: Duration = Duration::from_millis(20);
 
 #[test]
 fn a_connection_that_is_cut_anywhere_leaves_nothing() {
-    break_everywhere(&Action::CutAfter);
+    break_after_every(3, &Action::CutAfter);
 }
 
 #[test]
 fn a_connection_that_is_reset_anywhere_leaves_nothing() {
-    break_everywhere(&Action::ResetAfter);
+    break_after_every(3, &Action::ResetAfter);
 }
 
 #[test]
 fn a_connection_that_falls_silent_anywhere_leaves_nothing() {
-    break_everywhere(&Action::VanishAfter);
+    break_after_every(3, &Action::VanishAfter);
 }
 
-/// Breaks a run after every third frame of either side, and looks whether anything is left. What was broken passes
-/// nothing on for as long as the test lasts.
+#[test]
+#[ignore = "campaign breaks: takes minutes"]
+fn campaign_breaks_every_frame_of_either_side() {
+    for action in [Action::CutAfter, Action::ResetAfter, Action::VanishAfter] {
+        break_after_every(1, &action);
+    }
+}
+
+/// Breaks a run after every first, second, third … frame of either side, and looks whether anything is left. What was
+/// broken passes nothing on for as long as the test lasts.
 #[track_caller]
-fn break_everywhere(action: &Action) {
+fn break_after_every(step: usize, action: &Action) {
     let host = host();
     let before = host.snapshot().expect("a snapshot");
     let broken: Vec<_> = [Sender::Client, Sender::Server]
         .into_iter()
-        .flat_map(|sender| (1..=31).step_by(3).map(move |frame| (sender, frame)))
+        .flat_map(|sender| (1..=31).step_by(step).map(move |frame| (sender, frame)))
         .collect();
     let proxies = Mutex::new(Vec::new());
     let failures = at_once(8, &broken, |&(sender, frame)| {
@@ -89,13 +97,28 @@ fn break_everywhere(action: &Action) {
 
 #[test]
 fn a_module_that_is_told_to_end_does_so_at_any_moment() {
-    let host = host();
-    let before = host.snapshot().expect("a snapshot");
     let signals = ["TERM", "INT", "HUP"];
     let moments = [0, 60, 150, 250, 350, 450, 550, 700, 900, 1500].map(Duration::from_millis);
     let cases: Vec<_> =
         signals.into_iter().flat_map(|signal| moments.map(move |moment| (signal, moment))).collect();
-    let failures = at_once(6, &cases, |&(signal, moment)| {
+    told_to_end(6, &cases);
+}
+
+/// Three hundred cancellations, a dozen at once, at moments that lie close together. How the steps of a dozen runs fall
+/// beside each other is another matter each time.
+#[test]
+#[ignore = "campaign cancellations: takes minutes"]
+fn campaign_cancellations_at_three_hundred_moments() {
+    let moments = (0..300u64).map(|number| Duration::from_millis(60 + 12 * (number * 7 % 300)));
+    told_to_end(12, &moments.map(|moment| ("TERM", moment)).collect::<Vec<_>>());
+}
+
+/// Sends each module its signal at its moment; each has to end soon, and nothing may stay on the host.
+#[track_caller]
+fn told_to_end(crowd: usize, cases: &[(&str, Duration)]) {
+    let host = host();
+    let before = host.snapshot().expect("a snapshot");
+    let failures = at_once(crowd, cases, |&(signal, moment)| {
         let (output, elapsed) = interrupt(&host, "tree 60000", signal, moment);
         if output.stdout.is_empty() && moment.is_zero() {
             return Ok(()); // it had not come as far as to listen

@@ -4,6 +4,7 @@
 mod ansible;
 mod bench;
 mod build;
+mod campaign;
 mod check;
 mod collection;
 mod demo;
@@ -35,6 +36,8 @@ cargo xtask COMMAND
   check              formatting, rooms, lints, documentation, unit and property tests; without root
   test               check and test everything
   test --lab NAME    the same in the lab of another system: debian12
+  test --campaign NAME
+                     only the long tests of a campaign: breaks, cancellations
   test --interop     only the tests with programs of other projects on the other side
   test --host        only the end-to-end tests that can run against the Windows host that PSEXEC_TEST_HOST names
   test --fuzz [S]    only the fuzz targets, each for S seconds
@@ -62,6 +65,7 @@ fn run(arguments: &[&str]) -> Result<()> {
         ["demo"] => demo::run(),
         ["check"] => check::run(),
         ["test"] => test::run(),
+        ["test", "--campaign", name] => campaign::run(name),
         ["test", "--interop"] => interop::run(),
         ["test", "--host"] => host::run(),
         ["test", "--fuzz"] => fuzz::run(fuzz::SECONDS),
