@@ -61,23 +61,20 @@ impl Source {
             Self::File(_) => format!("in {self}"),
             Self::StandardInput => self.to_string(),
         };
-        let not_json =
-            |what: &dyn fmt::Display| format!("The module's arguments {place} are not JSON: {what}.");
-        match parse(json).map_err(|problem| not_json(&problem))? {
-            Value::Dict(mut members) => Ok(match members.0.get_mut(WRAPPER) {
-                Some(Value::Dict(wrapped)) => std::mem::take(wrapped),
-                _ => members,
-            }),
-            other => Err(format!(
-                "The module's arguments {place} are not a JSON object but {}.",
-                match other {
-                    Value::List(_) => "a list",
-                    Value::Text(_) | Value::NotUnicode(_) => "a text",
-                    Value::Number(_) => "a number",
-                    Value::Bool(_) | Value::Null | Value::Dict(_) => "a single word",
-                }
-            )),
-        }
+        let not_json = |problem: Problem| format!("The module's arguments {place} are not JSON: {problem}.");
+        let found = match parse(json).map_err(not_json)? {
+            Value::Dict(mut members) => {
+                return Ok(match members.0.get_mut(WRAPPER) {
+                    Some(Value::Dict(wrapped)) => std::mem::take(wrapped),
+                    _ => members,
+                });
+            }
+            Value::List(_) => "a list",
+            Value::Text(_) | Value::NotUnicode(_) => "a text",
+            Value::Number(_) => "a number",
+            Value::Bool(_) | Value::Null => "a single word",
+        };
+        Err(format!("The module's arguments {place} are not a JSON object but {found}."))
     }
 }
 
@@ -149,10 +146,14 @@ pub(crate) fn parse(json: &[u8]) -> Result<Value, Problem> {
 }
 
 fn syntax_problem(error: &serde_json::Error) -> Problem {
-    // The parser's own sentences quote nothing; it puts the place behind them.
-    let what = error.to_string();
-    let what = what.rsplit_once(" at line ").map_or(what.as_str(), |(what, _)| what).to_owned();
-    Problem::Syntax { line: error.line(), column: error.column(), what }
+    let sentence = error.to_string();
+    let what = match error.classify() {
+        // It may quote what it has found.
+        Category::Data => "a value that cannot be read",
+        // These sentences quote nothing. The place stands behind them.
+        _ => sentence.rsplit_once(" at line ").map_or(sentence.as_str(), |(what, _)| what),
+    };
+    Problem::Syntax { line: error.line(), column: error.column(), what: what.to_owned() }
 }
 
 fn read(raw: &RawValue, depth: usize) -> Result<Value, Problem> {
