@@ -36,6 +36,13 @@ pub enum Error {
         .0.join(" ")
     )]
     Missing(Vec<&'static str>),
+    /// Debian's compiler does not know [`WINDOWS_7_TARGET`]. Debian 12 has one that does among its security updates only.
+    #[error(
+        "{DEBIAN_RUSTC} is too old to build for Windows: it does not know {WINDOWS_7_TARGET}. Debian's security updates have a \
+         newer one: add them to apt's sources, and run `apt-get update && apt-get install {}`",
+        COMPILER_PACKAGES.join(" ")
+    )]
+    TooOld,
     /// A program that was there a moment ago does not start.
     #[error("cannot run {program}")]
     CannotRun {
@@ -174,7 +181,12 @@ impl Compiler {
         if !missing.is_empty() {
             return Err(Error::Missing(missing));
         }
-        Ok(if current_toolchain_has_target() { Self::Current } else { Self::Debian })
+        if current_toolchain_has_target() {
+            return Ok(Self::Current);
+        }
+        let targets = run(Command::new(DEBIAN_RUSTC).args(["--print", "target-list"]))?;
+        let known = String::from_utf8_lossy(&targets.stdout).lines().any(|name| name == WINDOWS_7_TARGET);
+        if known { Ok(Self::Debian) } else { Err(Error::TooOld) }
     }
 
     fn target(self) -> &'static str {
