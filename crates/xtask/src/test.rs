@@ -5,7 +5,7 @@ use end_to_end::host::{self, Named};
 use end_to_end::lab::{Form, powershell};
 
 use crate::report::Report;
-use crate::{build, check, collection, fuzz, interop, lab, miri, packages};
+use crate::{build, check, collection, fuzz, interop, lab, miri, packages, step};
 
 /// How many tests run side by side: most of them wait for the host, and for what never comes.
 const AT_ONCE: &str = "--test-threads=4";
@@ -18,7 +18,7 @@ pub(crate) fn run() -> Result<()> {
     let mut report = Report::default();
     check::add(&mut report)?;
     clippy_for_windows(&mut report)?;
-    licences(&mut report)?;
+    dependencies(&mut report)?;
     miri::check(&mut report)?;
     fuzz::check(&mut report, fuzz::SECONDS)?;
     collection::install_for_tests()?;
@@ -56,13 +56,28 @@ fn clippy_for_windows(report: &mut Report) -> Result<()> {
     report.check(TITLE, &mut clippy)
 }
 
-fn licences(report: &mut Report) -> Result<()> {
+/// Licences, sources and doubles of everything that is built in, by cargo-deny, which is built once if it is missing. Its
+/// advisories come from a repository that is not to be had everywhere.
+fn dependencies(report: &mut Report) -> Result<()> {
+    const VERSION: &str = "0.20.2";
+
+    if !is_installed("cargo-deny") {
+        let mut install = build::cargo();
+        install.args(["install", "--locked", "cargo-deny", "--version", VERSION]);
+        step::run("build cargo-deny", &mut install)?;
+    }
     let mut deny = build::cargo();
     deny.args(["deny", "--offline", "check", "licenses", "bans", "sources"]);
-    if is_installed("cargo-deny") {
-        report.check("licences", &mut deny)?;
+    report.check("licences and sources of dependencies", &mut deny)?;
+    let mut advisories = build::cargo();
+    advisories.args(["deny", "check", "advisories"]);
+    let finished = step::attempt("advisories for dependencies", &mut advisories)?;
+    let unreachable = finished.log.contains("failed to fetch advisory database");
+    if unreachable {
+        report.left_out("advisories for dependencies", "their database is out of reach");
     } else {
-        report.left_out("licences", "cargo-deny is not installed");
+        let result = if finished.succeeded { "passed" } else { "FAILED" };
+        report.note("advisories for dependencies", &finished, result.to_owned());
     }
     Ok(())
 }
