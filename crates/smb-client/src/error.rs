@@ -92,6 +92,11 @@ pub enum PeerMisbehaved {
     Unencrypted,
     #[error("an answer cannot be decrypted; somebody may be altering the connection")]
     BadDecryption,
+    #[error(
+        "the host says, unsigned, {0}: a host that has ended the session, the share or the file can say so in no other \
+         way, and anybody in between could say the same"
+    )]
+    SaysUnprotected(NtStatus),
     #[error("an answer belongs to another session")]
     WrongSession,
     #[error("an answer belongs to no request; somebody may be replaying the connection")]

@@ -64,6 +64,8 @@ struct Pending {
     command: Command,
     command_name: &'static str,
     when_dropped: WhenDropped,
+    /// The request was encrypted, so its answer has to be.
+    is_encrypted: bool,
     /// Known once the server has answered STATUS_PENDING.
     async_id: Option<u64>,
     waiter: oneshot::Sender<Received>,
@@ -153,6 +155,7 @@ impl State {
         let mut starts = Vec::new();
         let mut sent = Vec::new();
         let count = requests.len();
+        let is_encrypted = self.is_encrypting();
         for (index, request) in requests.into_iter().enumerate() {
             let start = frame.len();
             starts.push(start - FRAME_LENGTH);
@@ -182,7 +185,8 @@ impl State {
             if self.pending.is_empty() {
                 self.liveness.start_waiting(now);
             }
-            let pending = Pending { command, command_name, when_dropped, async_id: None, waiter };
+            let pending =
+                Pending { command, command_name, when_dropped, is_encrypted, async_id: None, waiter };
             self.pending.insert(message_id, pending);
             sent.push(Sent { message_id, answer });
         }
@@ -308,8 +312,10 @@ impl State {
             Some(b"\xffSMB") => return Err(PeerMisbehaved::Smb1),
             _ => return Err(PeerMisbehaved::NotSmb2),
         };
-        if !is_encrypted && self.is_encrypting() {
-            return Err(PeerMisbehaved::Unencrypted);
+        // What was asked before everything was to be encrypted is answered as it was asked.
+        if !is_encrypted && self.is_encrypting() && self.pending.values().all(|pending| pending.is_encrypted)
+        {
+            return Err(unprotected(&frame, PeerMisbehaved::Unencrypted));
         }
         let mut rest = frame.freeze();
         while !rest.is_empty() {
@@ -334,10 +340,17 @@ impl State {
         let pending = self.pending.get_mut(&header.message_id).ok_or(PeerMisbehaved::UnknownMessageId)?;
         if let Some(protection) = self.phase.protection()
             && !is_encrypted
-            // 3.2.5.1.3: an interim answer need not be signed. It carries nothing but an id.
-            && (!is_interim || header.flags.signed())
+            // 3.2.5.1.3: an interim answer is not verified. Its signature may be that of the request, or none; all that
+            // it says is an id, by which a request is cancelled.
+            && !is_interim
         {
-            protection.verify(&header, &message)?;
+            protection.verify(&header, &message).map_err(|error| match error {
+                PeerMisbehaved::Unsigned => unprotected(&message, error),
+                error => error,
+            })?;
+        }
+        if pending.is_encrypted && !is_encrypted {
+            return Err(unprotected(&message, PeerMisbehaved::Unencrypted));
         }
         if header.command != pending.command {
             return Err(PeerMisbehaved::WrongCommand);
@@ -404,6 +417,8 @@ impl Phase {
     }
 }
 
+/// Where a message's header has the status.
+const STATUS: usize = 8;
 /// Where a message's header tells the start of the next one of its compound.
 const NEXT_COMMAND: usize = 20;
 
@@ -431,8 +446,24 @@ fn next_message(rest: &mut Bytes) -> Result<Bytes, PeerMisbehaved> {
     let next = wire::u32_at(rest, NEXT_COMMAND).ok_or(PeerMisbehaved::Malformed)?;
     match next as usize {
         0 => Ok(std::mem::take(rest)),
+        // Some servers count the last message too, whose end is that of the frame.
+        next if next >= HEADER && next == rest.len() => Ok(std::mem::take(rest)),
         next if next >= HEADER && next < rest.len() && next % 8 == 0 => Ok(rest.split_to(next)),
         _ => Err(PeerMisbehaved::Malformed),
+    }
+}
+
+/// Why an answer that nothing protects is not believed: a host that has lost what an answer would be protected by cannot
+/// say so otherwise ([MS-SMB2] 3.3.4.1.1: an answer is signed with the session's key).
+fn unprotected(message: &[u8], otherwise: PeerMisbehaved) -> PeerMisbehaved {
+    match wire::u32_at(message, STATUS).map(NtStatus) {
+        Some(
+            status @ (NtStatus::USER_SESSION_DELETED
+            | NtStatus::NETWORK_NAME_DELETED
+            | NtStatus::FILE_CLOSED
+            | NtStatus::INVALID_PARAMETER),
+        ) => PeerMisbehaved::SaysUnprotected(status),
+        _ => otherwise,
     }
 }
 
@@ -486,7 +517,14 @@ impl State {
     fn wait_for(&mut self, message_id: u64, command: Command) -> oneshot::Receiver<Received> {
         let (waiter, answer) = oneshot::channel();
         let when_dropped = WhenDropped::Cancel;
-        let pending = Pending { command, command_name: "a request", when_dropped, async_id: None, waiter };
+        let pending = Pending {
+            command,
+            command_name: "a request",
+            when_dropped,
+            is_encrypted: self.is_encrypting(),
+            async_id: None,
+            waiter,
+        };
         self.pending.insert(message_id, pending);
         answer
     }
@@ -726,6 +764,92 @@ mod tests {
         let (mut state, mut answer) = waiting(Some(protection));
         assert_eq!(accept(&mut state, &signed), Err(PeerMisbehaved::Unencrypted));
         assert!(answer.try_recv().is_err());
+    }
+
+    #[test]
+    fn what_was_asked_before_encryption_is_answered_without() {
+        let signing = SigningAlgorithmId::AesGmac;
+        let signed = protect(&mut keys(signing, None), &echo_response(|_| ()));
+        let (mut state, mut answer) = waiting(Some(keys(signing, Some(EncryptionCipher::Aes128Gcm))));
+        assert!(state.encrypt_everything());
+        let mut later = state.wait_for(6, Command::Echo);
+        accept(&mut state, &signed).unwrap();
+        assert!(answer.try_recv().unwrap().is_ok());
+        let signed = protect(&mut keys(signing, None), &echo_response(|header| header.message_id = 6));
+        assert_eq!(accept(&mut state, &signed), Err(PeerMisbehaved::Unencrypted));
+        assert!(later.try_recv().is_err());
+        // Beside another that may come in the clear it is refused as well.
+        let (mut state, _answer) = waiting(Some(keys(signing, Some(EncryptionCipher::Aes128Gcm))));
+        state.encrypt_everything();
+        let mut later = state.wait_for(6, Command::Echo);
+        assert_eq!(accept(&mut state, &signed), Err(PeerMisbehaved::Unencrypted));
+        assert!(later.try_recv().is_err());
+    }
+
+    #[test]
+    fn a_host_that_has_lost_the_session_is_quoted_and_not_believed() {
+        let signing = SigningAlgorithmId::AesCmac;
+        for (status, is_quoted) in [
+            (NtStatus::USER_SESSION_DELETED, true),
+            (NtStatus::NETWORK_NAME_DELETED, true),
+            (NtStatus::FILE_CLOSED, true),
+            (NtStatus::INVALID_PARAMETER, true),
+            (NtStatus::ACCESS_DENIED, false),
+            (NtStatus::SUCCESS, false),
+        ] {
+            let says = echo_response(|header| header.status = status.0);
+            let expected =
+                |otherwise| if is_quoted { PeerMisbehaved::SaysUnprotected(status) } else { otherwise };
+            let (mut state, mut answer) = waiting(Some(keys(signing, None)));
+            assert_eq!(accept(&mut state, &says), Err(expected(PeerMisbehaved::Unsigned)));
+            assert!(answer.try_recv().is_err());
+
+            let mut protection = keys(signing, Some(EncryptionCipher::Aes128Gcm));
+            protection.encrypt_everything();
+            let (mut state, mut answer) = waiting(Some(protection));
+            assert_eq!(accept(&mut state, &says), Err(expected(PeerMisbehaved::Unencrypted)));
+            assert!(answer.try_recv().is_err());
+
+            // Whoever can sign it is believed.
+            let (mut state, mut answer) = waiting(Some(keys(signing, None)));
+            accept(&mut state, &protect(&mut keys(signing, None), &says)).unwrap();
+            assert_eq!(answer.try_recv().unwrap().unwrap().status(), status);
+        }
+    }
+
+    #[test]
+    fn an_interim_answer_may_bear_any_signature_and_the_final_one_may_not() {
+        let signing = SigningAlgorithmId::AesCmac;
+        let stale = |change: fn(&mut Header)| {
+            echo_response(|header| {
+                header.flags.set_signed(true);
+                header.signature = 0x4711;
+                header.to_async(99);
+                change(header);
+            })
+        };
+        let (mut state, mut answer) = waiting(Some(keys(signing, None)));
+        accept(&mut state, &stale(|header| header.status = NtStatus::PENDING.0)).unwrap();
+        assert!(answer.try_recv().is_err());
+        assert_eq!(accept(&mut state, &stale(|_| ())), Err(PeerMisbehaved::BadSignature));
+        assert!(answer.try_recv().is_err());
+    }
+
+    #[test]
+    fn the_last_message_may_count_itself() {
+        let message = echo_response(|_| ());
+        for next in [0, 68] {
+            let mut counting = message.clone();
+            counting[NEXT_COMMAND..][..4].copy_from_slice(&u32::to_le_bytes(next));
+            let (mut state, mut answer) = waiting(None);
+            accept(&mut state, &counting).unwrap();
+            assert!(answer.try_recv().unwrap().is_ok());
+        }
+        for next in [8, 67, 69, 72] {
+            let mut beyond = message.clone();
+            beyond[NEXT_COMMAND..][..4].copy_from_slice(&u32::to_le_bytes(next));
+            assert_eq!(accept(&mut waiting(None).0, &beyond), Err(PeerMisbehaved::Malformed), "{next}");
+        }
     }
 
     #[test]
