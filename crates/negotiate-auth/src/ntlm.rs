@@ -25,6 +25,8 @@ pub(crate) struct Initiator {
 struct Logon {
     user: Zeroizing<Vec<u8>>,
     domain: Zeroizing<Vec<u8>>,
+    /// From where: hosts and domains compare it with the computers from which an account may log on.
+    workstation: Zeroizing<Vec<u8>>,
     response_key: Key,
 }
 
@@ -115,8 +117,15 @@ impl Logon {
         let domain = utf16(if domain == "." { "" } else { domain });
         let upper: String = user.chars().map(upper_case).collect();
         let response_key = hmac_md5(&nt_hash(password), &[&utf16(&upper), &domain]);
-        Logon { user: utf16(user), domain, response_key }
+        Logon { user: utf16(user), domain, workstation: utf16(&workstation()), response_key }
     }
+}
+
+/// This machine's name in capitals; NETBIOS_COMPUTER_NAME takes its place, as with pyspnego and gss-ntlmssp. Empty where the
+/// machine has none.
+fn workstation() -> String {
+    let name = std::env::var("NETBIOS_COMPUTER_NAME").ok().or_else(|| dns_lookup::get_hostname().ok());
+    name.unwrap_or_default().to_uppercase()
 }
 
 /// As Windows does it, a letter for a letter.
@@ -211,8 +220,7 @@ fn negotiate_message() -> Vec<u8> {
 fn authenticate_message(logon: &Logon, response: &[u8], encrypted_key: &[u8], flags: u32) -> Vec<u8> {
     let mut head = [SIGNATURE, &3u32.to_le_bytes()].concat();
     let mut payload = Vec::new();
-    let workstation = &[][..];
-    for value in [&[0; 24], response, &logon.domain, &logon.user, workstation, encrypted_key] {
+    for value in [&[0; 24], response, &logon.domain, &logon.user, &logon.workstation, encrypted_key] {
         // Names and responses are far from 64 KiB; one beyond is cut, and the logon fails.
         let length = u16::try_from(value.len()).unwrap_or(u16::MAX);
         head.extend_from_slice(&length.to_le_bytes());
@@ -352,6 +360,10 @@ pub(crate) mod tests {
         let key: [u8; 16] = session.key().try_into().expect("16 bytes");
         assert_eq!(message[MIC..PAYLOAD], hmac_md5(&key, &[&negotiate, &challenge, &unsigned])[..]);
         assert_eq!(message[PAYLOAD..PAYLOAD + 24], [0; 24], "a response to LM");
+        let start = u32_at(&message, 48).expect("an offset") as usize;
+        let length = usize::from(u16_at(&message, 44).expect("a length"));
+        assert_eq!(message[start..start + length], utf16(&workstation())[..]);
+        assert!(length > 0, "this machine has a name");
     }
 
     #[test]

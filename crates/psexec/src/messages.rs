@@ -207,7 +207,9 @@ fn logon_hint(status: NtStatus) -> Option<&'static str> {
              Protected Users."
         }
         NtStatus::INVALID_LOGON_HOURS => "The account may not log on at this time of day.",
-        NtStatus::INVALID_WORKSTATION => "The account may log on only from other computers.",
+        NtStatus::INVALID_WORKSTATION => {
+            "The account may log on only from certain computers (\"Log On To\"): allow the controller's name there."
+        }
         NtStatus::LOGON_TYPE_NOT_GRANTED | NtStatus::LOGON_NOT_GRANTED => {
             "The account may not log on over the network: see the host's user rights \"Access this computer from the \
              network\" and \"Deny access to this computer from the network\", the latter of which often lists local \
@@ -216,6 +218,22 @@ fn logon_hint(status: NtStatus) -> Option<&'static str> {
         NtStatus::TRUSTED_RELATIONSHIP_FAILURE => {
             "The host's membership in its domain is broken: repair it (Test-ComputerSecureChannel -Repair), or connect as \
              a user of the host."
+        }
+        NtStatus::NO_LOGON_SERVERS => {
+            "The host reaches no domain controller that knows the account: check its network, DNS and domain, or connect as \
+             a user of the host, HOST\\user."
+        }
+        NtStatus::NETLOGON_NOT_STARTED => {
+            "The host's service Netlogon does not run, so it can ask no domain controller: start it, or connect as a user of \
+             the host, HOST\\user."
+        }
+        NtStatus::AUTHENTICATION_FIREWALL_FAILED => {
+            "The account is of a domain or forest whose trust is selective: give it \"Allowed to authenticate\" on the \
+             host's computer object."
+        }
+        NtStatus::NTLM_BLOCKED => {
+            "A policy of the host or its domain blocks NTLM: connect with Kerberos, or change \"Network security: Restrict \
+             NTLM\"."
         }
         NtStatus::NOT_SUPPORTED => {
             "The host or its domain does not accept NTLM: connect with Kerberos, or change \"Network security: Restrict \
@@ -366,6 +384,20 @@ mod tests {
     fn assert_says(message: &str, parts: &[&str]) {
         for part in parts {
             assert!(message.contains(part), "{part:?} is not in {message:?}");
+        }
+    }
+
+    #[test]
+    fn a_domain_that_does_not_let_in_is_told_from_a_wrong_password() {
+        for (code, name, hint) in [
+            (0xC000_005E, "NO_LOGON_SERVERS", "domain controller"),
+            (0xC000_0192, "NETLOGON_NOT_STARTED", "Netlogon"),
+            (0xC000_0413, "AUTHENTICATION_FIREWALL_FAILED", "Allowed to authenticate"),
+            (0xC000_0418, "NTLM_BLOCKED", "connect with Kerberos"),
+            (0xC000_0070, "INVALID_WORKSTATION", "Log On To"),
+        ] {
+            let kind = ErrorKind::Status { command: "SESSION_SETUP", status: NtStatus(code) };
+            assert_says(&explain_at(Step::Authenticate, kind), &[&format!("STATUS_{name} (0x"), hint]);
         }
     }
 
