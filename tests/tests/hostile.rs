@@ -23,8 +23,10 @@ enum Expected {
     Refused,
     /// The same, but what was altered may be so little that the run is right all the same.
     RefusedOrRight,
+    /// The run is right: what was altered says nothing.
+    Right,
 }
-use Expected::{Refused, RefusedOrRight};
+use Expected::{Refused, RefusedOrRight, Right};
 
 struct Case {
     name: String,
@@ -273,9 +275,13 @@ fn an_interim_answer_that_was_altered_is_not_an_answer() {
                 ("other contents", Action::FlipLastBit),
                 ("withheld", Action::Drop),
                 ("twice", Action::Replay),
+                ("a signature of something else", stale_signatures()),
             ] {
-                let expected =
-                    if name.starts_with("other") || name == "withheld" { RefusedOrRight } else { Refused };
+                let expected = match name {
+                    "other contents" | "withheld" => RefusedOrRight,
+                    "a signature of something else" => Right,
+                    _ => Refused,
+                };
                 let tampering = vec![Tampering { sender: Server, when: When::Interim(number), action }];
                 cases.push(Case {
                     expected,
@@ -284,6 +290,30 @@ fn an_interim_answer_that_was_altered_is_not_an_answer() {
             }
         }
         check_waiting(host, cases);
+    });
+}
+
+/// A host that has lost what it would sign with says so unsigned. It is quoted, not believed.
+#[test]
+fn a_host_that_has_lost_the_session_is_quoted() {
+    on_lab(&[], |host| {
+        for (status, name) in [
+            (0xC000_0203, "STATUS_USER_SESSION_DELETED"),
+            (0xC000_00C9, "STATUS_NETWORK_NAME_DELETED"),
+            (0xC000_0128, "STATUS_FILE_CLOSED"),
+            (0xC000_000D, "STATUS_INVALID_PARAMETER"),
+        ] {
+            let tampering = Tampering {
+                sender: Server,
+                when: When::Message(Command::Read, 1),
+                action: another_status(status),
+            };
+            let outcome = outcome(host, &first(name, false, vec![tampering])).expect("an outcome");
+            assert_eq!(judge(&outcome, Refused), Ok(()));
+            let message = outcome.assert_failed();
+            assert!(message.contains(&format!("the host says, unsigned, {name}")), "{message}");
+            assert!(!message.contains("altering"), "{message}");
+        }
     });
 }
 
@@ -417,6 +447,11 @@ fn check_at_once(count: usize, host: &Host, cases: Vec<Case>) {
 }
 
 fn run(host: &Host, case: &Case) -> Result<(), String> {
+    judge(&outcome(host, case)?, case.expected)
+}
+
+/// What the module makes of a case in which something was spoilt, unless it may pass unspoilt.
+fn outcome(host: &Host, case: &Case) -> Result<Outcome, String> {
     let options_of_host = host.options(&json!({}));
     let address = options_of_host["hostname"].as_str().unwrap_or_default();
     let behaviour = Behaviour {
@@ -438,10 +473,10 @@ fn run(host: &Host, case: &Case) -> Result<(), String> {
         outcome.result.get("warnings"),
         outcome.result.get("trace"),
     );
-    if statistics.tampered == 0 && case.expected == Refused {
+    if statistics.tampered == 0 && case.expected != RefusedOrRight {
         return Err(format!("nothing was spoilt: {statistics:?}; {:?}", outcome.result));
     }
-    judge(&outcome, case.expected)
+    Ok(outcome)
 }
 
 fn options(port: u16, encrypt: bool) -> Value {
@@ -470,8 +505,11 @@ fn judge(outcome: &Outcome, expected: Expected) -> Result<(), String> {
         return match (expected, right) {
             (_, false) => Err(format!("a false result: {:?}", outcome.result)),
             (Refused, true) => Err(format!("accepted: {:?}", outcome.result.get("trace"))),
-            (RefusedOrRight, true) => Ok(()),
+            (RefusedOrRight | Right, true) => Ok(()),
         };
+    }
+    if expected == Right {
+        return Err(format!("refused: {:?}", outcome.result));
     }
     for believed in ["stdout", "stderr", "rc", "pid"] {
         if outcome.has(believed) {

@@ -156,6 +156,15 @@ pub fn zero_signatures() -> Action {
     each_message(|message| put(message, SIGNATURE.start, &[0; 16]))
 }
 
+/// Gives the messages the signature of something else, and the flag that tells of it.
+pub fn stale_signatures() -> Action {
+    each_message(|message| {
+        let flags = u32_at(message, FLAGS.start) | FLAG_SIGNED;
+        put(message, FLAGS.start, &flags.to_le_bytes());
+        put(message, SIGNATURE.start, &[0x5a; 16]);
+    })
+}
+
 /// Changes the messages' ids, and takes the signatures away.
 pub fn another_message_id() -> Action {
     unsigned(|message| put(message, MESSAGE_ID.start, &0x4711_u64.to_le_bytes()))
