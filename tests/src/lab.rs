@@ -93,6 +93,8 @@ pub struct LabOptions {
     pub refusals: Vec<Refusal>,
     /// Calls that take their time.
     pub delays: Vec<Delay>,
+    /// Requests that smbd refuses.
+    pub refused_requests: RefusedRequests,
 }
 
 impl Default for LabOptions {
@@ -110,6 +112,7 @@ impl Default for LabOptions {
             pipe_buffer: 4096,
             refusals: Vec::new(),
             delays: Vec::new(),
+            refused_requests: RefusedRequests::default(),
         }
     }
 }
@@ -140,6 +143,18 @@ pub struct Delay {
     pub before: Duration,
     /// From then until the answer is handed back, at most a minute.
     pub after: Duration,
+}
+
+/// How many requests smbd refuses on each connection before it carries one out, in the place of what Windows fails because it
+/// takes its time.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RefusedRequests {
+    /// WRITEs to programs, refused with STATUS_INTERNAL_ERROR.
+    pub writes: u32,
+    /// Deletions of programs, refused with STATUS_INTERNAL_ERROR when they are closed.
+    pub deletions: u32,
+    /// FSCTL_PIPE_TRANSCEIVEs, refused with this status.
+    pub transceives: (u32, u32),
 }
 
 /// A running lab host. Unless it was started to stay, dropping it stops it and removes its state, and so does
@@ -311,6 +326,16 @@ impl Lab {
         smbd.env(wine::MARK, &self.state);
         smbd.env("LAB_RELAY_PORT", self.relay_port.to_string());
         smbd.env("LAB_PIPE_BUFFER", options.pipe_buffer.to_string());
+        let RefusedRequests { writes, deletions, transceives: (transceives, status) } =
+            options.refused_requests;
+        for (variable, value) in [
+            ("LAB_REFUSED_WRITES", writes),
+            ("LAB_REFUSED_DELETIONS", deletions),
+            ("LAB_REFUSED_TRANSCEIVES", transceives),
+            ("LAB_TRANSCEIVE_STATUS", status),
+        ] {
+            smbd.env(variable, value.to_string());
+        }
         let mut smbd = start(&mut smbd, &log)?;
         wait_until("smbd", &log, &mut smbd, || answers(port).then_some(port))
     }

@@ -129,7 +129,8 @@ impl<'a> Deployment<'a> {
         Ok((deployment, warning))
     }
 
-    /// Uploads the service while the service manager is being opened, then creates the service.
+    /// Uploads the service while the service manager is being opened, then creates the service while its file is being
+    /// closed.
     pub(crate) async fn create(&mut self, image: &[u8]) -> Result<CreatedService<'_>, NotCreated> {
         let Deployment { trace, name, ipc, admin, manager, record } = self;
         record.file = FileState::Uploading;
@@ -148,11 +149,10 @@ impl<'a> Deployment<'a> {
         validated.at(Step::Negotiate)?;
         let (opened, handle) = opened.at(Step::OpenServiceManager)?;
         let manager = manager.insert(opened);
-        match uploaded {
+        let uploaded = match uploaded {
             Err(error) if is_collision(&error) => return Err(NotCreated::name_taken(Step::Upload, error)),
             uploaded => uploaded.at(Step::Upload)?,
-        }
-        trace.note(format!("uploaded {file}, {} bytes", image.len()));
+        };
 
         // Of its own for every run: display names are unique as names are ([MS-SCMR] 3.1.4.12), and another run's
         // service may be there at the same time, or still be on its way out.
@@ -169,7 +169,11 @@ impl<'a> Deployment<'a> {
             account: None,
         };
         record.service = ServiceState::MayExist;
-        let handle = match within(REQUEST, manager.call(&create)).await {
+        record.file = FileState::Uploading;
+        let (closed, created) =
+            tokio::join!(within(REQUEST, uploaded.close()), within(REQUEST, manager.call(&create)));
+        record.file = FileState::MayExist;
+        let handle = match created {
             Ok(created) => created.handle,
             Err(refusal @ ErrorKind::ServiceManager { code, .. }) => {
                 // There is none of ours.
@@ -182,6 +186,8 @@ impl<'a> Deployment<'a> {
             Err(error) => return Err(Failure { step: Step::CreateService, kind: error }.into()),
         };
         record.service = ServiceState::Created(handle);
+        closed.at(Step::Upload)?;
+        trace.note(format!("uploaded {file}, {} bytes", image.len()));
         trace.note(format!("created the service {}", name.service()));
         Ok(CreatedService { name, ipc, admin, trace, manager, record, handle })
     }
@@ -518,6 +524,8 @@ fn is_still_held(status: NtStatus) -> bool {
             | NtStatus::CANNOT_DELETE
             | NtStatus::ACCESS_DENIED
             | NtStatus::DELETE_PENDING
+            // What an antivirus program does to the requests of a compound, [MS-SMB2] 3.3.5.2.7.2.
+            | NtStatus::INTERNAL_ERROR
     )
 }
 

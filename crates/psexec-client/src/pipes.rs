@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use paexec::{CodePages, Message, MessageBody, RunName};
-use smb_client::{NtStatus, Pipe, PipeAccess, PipeRead, Tree};
+use smb_client::{NtStatus, Pipe, PipeAccess, PipeRead, Repetition, Tree};
 
 use crate::deployment::StartedService;
 use crate::error::{At, ErrorKind, Failure, ServiceMisbehaved, Step};
@@ -91,7 +91,8 @@ impl ServicePipes {
 
 /// Opens the main pipe and exchanges SETTINGS for OK, in one wait for the server.
 async fn open_main(ipc: &Tree, name: &str, settings: &[u8]) -> Result<(Pipe, Peer), ErrorKind> {
-    let (pipe, answer) = ipc.open_pipe_and_transceive(name, settings.to_vec()).await?;
+    // A service that was told twice would answer twice, and the second answer be taken for that to the start.
+    let (pipe, answer) = ipc.open_pipe_and_transceive(name, settings, Repetition::Forbidden).await?;
     match decode(&answer.bytes)? {
         MessageBody::Ok(payload) => Ok((pipe, CodePages::decode(&payload).map_or(Peer::Other, Peer::Ours))),
         _ => Err(ServiceMisbehaved::SettingsNotConfirmed.into()),

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use msrpc::rpc::{self, ResponseAssembler};
 use msrpc::scmr::{self, Answer, Call};
-use smb_client::{NtStatus, Pipe, PipeRead, Tree, WhenDropped};
+use smb_client::{NtStatus, Pipe, PipeRead, Repetition, Tree, WhenDropped};
 
 use crate::error::ErrorKind;
 use crate::waiting::Pauses;
@@ -50,7 +50,7 @@ impl ServiceManager {
     async fn try_bind(ipc: &Tree) -> Result<Self, ErrorKind> {
         let call_id = 1;
         let bind = rpc::encode_bind(call_id, &scmr::INTERFACE);
-        let (pipe, answer) = ipc.open_pipe_and_transceive(scmr::PIPE, bind).await?;
+        let (pipe, answer) = ipc.open_pipe_and_transceive(scmr::PIPE, &bind, Repetition::Harmless).await?;
         let context = rpc::decode_bind_answer(&answer.bytes, call_id)?;
         // Only the answer to a call says what it has done.
         let pipe = pipe.when_dropped(WhenDropped::Finish);

@@ -112,6 +112,27 @@ impl Channel {
         responses.try_into().map_err(|_| Loss::Closed)
     }
 
+    /// Sends requests each by itself, as soon as the credits allow, and waits for all responses. The server may carry them
+    /// out in any order.
+    pub(crate) async fn requests(&self, requests: Vec<Request>) -> Result<Vec<Response>, Loss> {
+        let mut receipts = Vec::new();
+        for request in requests {
+            receipts.extend(self.0.send([request]).await?);
+        }
+        let mut responses = Vec::with_capacity(receipts.len());
+        for receipt in receipts {
+            responses.push(receipt.answer().await?);
+        }
+        Ok(responses)
+    }
+
+    /// Sends a request whose response nobody waits for, if the credits allow for it now.
+    pub(crate) fn post(&self, request: Request) {
+        // A connection that is lost needs it no more.
+        let Ok(Some(sent)) = self.0.try_queue(&mut vec![request]) else { return };
+        sent.into_iter().for_each(|sent| self.0.receipt(sent).forget());
+    }
+
     /// Waits until every request that is left to finish has been answered.
     pub(crate) async fn settled(&self) -> Result<(), Loss> {
         loop {

@@ -6,6 +6,7 @@ use crate::entries::DirectoryEntries;
 use crate::error::Error;
 use crate::negotiate::Terms;
 use crate::request::{FileHandle, Request};
+use crate::response::Response;
 use crate::status::NtStatus;
 
 /// A directory of a share.
@@ -41,8 +42,12 @@ impl Directory {
             Request::close(handle),
         ];
         let asked = Instant::now();
-        let [opened, listed, _closed] = self.channel.compound(requests).await?;
-        opened.success()?;
+        let [opened, mut listed, _closed] = self.channel.compound(requests).await?;
+        if [&opened, &listed].iter().any(|response| response.status() == NtStatus::INTERNAL_ERROR) {
+            listed = self.list_one_by_one(pattern).await?;
+        } else {
+            opened.success()?;
+        }
         if matches!(listed.status(), NtStatus::NO_SUCH_FILE | NtStatus::NO_MORE_FILES) {
             return Ok(Vec::new());
         }
@@ -53,5 +58,14 @@ impl Directory {
             age: Duration::from_nanos(now.saturating_sub(entry.last_write_time).saturating_mul(100)),
         });
         Ok(entries.collect())
+    }
+
+    /// Windows fails what takes its time within a compound, and then does it in single requests.
+    async fn list_one_by_one(&self, pattern: &str) -> Result<Response, Error> {
+        let opened = self.channel.request(Request::open_directory(self.tree_id)).await?.success()?;
+        let handle = FileHandle { tree_id: self.tree_id, id: opened.file_id()? };
+        let listed = self.channel.request(Request::query_directory(handle, pattern)).await?;
+        self.channel.post(Request::close(handle));
+        Ok(listed)
     }
 }

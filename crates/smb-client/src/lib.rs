@@ -29,11 +29,12 @@ mod tree;
 
 pub use directory::{Directory, DirectoryEntry};
 pub use error::{Error, Loss, PeerMisbehaved};
+pub use file::NewFile;
 pub use pipe::{Message, Pipe, PipeRead, Written};
 pub use request::{PipeAccess, WhenDropped};
 pub use session::{Encryption, Negotiated, Session, SessionId};
 pub use status::NtStatus;
-pub use tree::Tree;
+pub use tree::{Repetition, Tree};
 
 /// What the fuzz targets call: bytes of a stranger through everything that takes them apart.
 #[cfg(fuzzing)]

@@ -1,5 +1,6 @@
 //! Named pipes.
 //!
+//! [MS-FSCC]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-fscc/efbfe127-73ad-4140-9967-ec6500e66d5e
 //! [MS-ERREF]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-erref/1bc92ddf-b79e-413c-bbaa-99a5281a6c90
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use bytes::Bytes;
 use crate::channel::Channel;
 use crate::error::{Error, Loss};
 use crate::negotiate::Terms;
-use crate::request::{FileHandle, Request, WhenDropped};
+use crate::request::{FileHandle, MAX_TRANSCEIVE, Request, WhenDropped};
 use crate::response::Response;
 use crate::status::NtStatus;
 
@@ -21,6 +22,8 @@ pub struct Pipe {
     terms: Arc<Terms>,
     handle: FileHandle,
     when_dropped: WhenDropped,
+    /// The server has refused FSCTL_PIPE_TRANSCEIVE.
+    takes_no_transceive: bool,
 }
 
 /// What a read brings.
@@ -52,7 +55,7 @@ pub enum Written {
 
 impl Pipe {
     pub(crate) fn new(channel: Channel, terms: Arc<Terms>, handle: FileHandle) -> Self {
-        Pipe { channel, terms, handle, when_dropped: WhenDropped::Cancel }
+        Pipe { channel, terms, handle, when_dropped: WhenDropped::Cancel, takes_no_transceive: false }
     }
 
     /// What becomes of messages that were written, when nobody waits for their answers any more.
@@ -102,15 +105,42 @@ impl Pipe {
         Ok(Written::All)
     }
 
-    /// Writes a message and reads the answer, in one wait for the server.
+    /// Writes a message and reads the answer, in one wait for the server; in two where it takes them one by one only.
     ///
     /// # Errors
     /// The other end does not answer.
-    pub async fn transceive(&self, message: Vec<u8>) -> Result<Message, Error> {
-        let transceive = Request::transceive(self.handle, message).when_dropped(self.when_dropped);
+    pub async fn transceive(&mut self, message: Vec<u8>) -> Result<Message, Error> {
+        if self.takes_no_transceive {
+            return self.write_and_read(message).await;
+        }
+        let transceive = Request::transceive(self.handle, message.clone()).when_dropped(self.when_dropped);
         let response = self.channel.request(transceive).await?;
+        if Self::takes_no_transceive(response.status()) {
+            return self.write_and_read(message).await;
+        }
         let response = response.accept(&[NtStatus::SUCCESS, NtStatus::BUFFER_OVERFLOW])?;
         Ok(Message::of(&response, response.ioctl_output()?))
+    }
+
+    /// What a transceive does, in two waits for the server.
+    pub(crate) async fn write_and_read(&mut self, message: Vec<u8>) -> Result<Message, Error> {
+        self.takes_no_transceive = true;
+        self.write(message).await?;
+        self.read_message().await
+    }
+
+    /// Reads what must come.
+    pub(crate) async fn read_message(&self) -> Result<Message, Error> {
+        match self.read(MAX_TRANSCEIVE).await? {
+            PipeRead::Data(message) => Ok(message),
+            PipeRead::Ended => Err(Error::Status { command: "READ", status: NtStatus::PIPE_BROKEN }),
+        }
+    }
+
+    /// Whether a pipe refuses FSCTL_PIPE_TRANSCEIVE for what it is, and not for the message, of which it has taken nothing:
+    /// [MS-FSCC] 2.3.48.
+    pub(crate) fn takes_no_transceive(status: NtStatus) -> bool {
+        matches!(status, NtStatus::INVALID_PIPE_STATE | NtStatus::INVALID_READ_MODE)
     }
 
     /// Closes it, which the other end sees. What the server says to that can change nothing.

@@ -6,7 +6,7 @@ use smb::{DirAccessMask, FileAccessMask, FileAttributes, QueryDirectoryInfoClass
 use smb_msg::*;
 
 /// Bytes that a transceive may answer at once: a whole DCE/RPC fragment.
-const MAX_TRANSCEIVE: u32 = 65536;
+pub(crate) const MAX_TRANSCEIVE: u32 = 65536;
 
 /// A request before it has a message id.
 pub(crate) struct Request {

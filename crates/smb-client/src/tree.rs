@@ -5,14 +5,20 @@
 //! [MS-SMB2]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-smb2/5606ad47-5ee0-437a-817e-70c366052962
 use std::sync::Arc;
 
+use smb_msg::FileId;
+
 use crate::channel::Channel;
 use crate::directory::Directory;
 use crate::error::{Error, Loss, PeerMisbehaved};
-use crate::file::File;
+use crate::file::NewFile;
 use crate::negotiate::Terms;
 use crate::pipe::{Message, Pipe};
 use crate::request::{FileHandle, PipeAccess, Request, WhenDropped};
+use crate::response::Response;
 use crate::status::NtStatus;
+
+/// Bytes that a WRITE within a compound has at most.
+const WRITE_IN_COMPOUND: usize = 65536;
 
 /// A connected share.
 #[derive(Clone)]
@@ -20,6 +26,15 @@ pub struct Tree {
     channel: Channel,
     terms: Arc<Terms>,
     id: u32,
+}
+
+/// Whether a message may be written once more when it is not known whether it was taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repetition {
+    /// It may, through another instance of the pipe.
+    Harmless,
+    /// It must not: only its answer is asked for once more.
+    Forbidden,
 }
 
 impl Tree {
@@ -38,62 +53,126 @@ impl Tree {
     }
 
     /// Opens a named pipe, writes a message and reads the answer, in one wait for the server. The answer may take its
-    /// time: it is the last of its compound, [MS-SMB2] 3.3.5.2.7.2.
+    /// time: it is the last of its compound, [MS-SMB2] 3.3.5.2.7.2. A server that does not carry the compound out is asked
+    /// in single requests, in the bounds of `repetition`.
     ///
     /// # Errors
     /// As [`Tree::open_pipe`]; the other end does not answer.
     pub async fn open_pipe_and_transceive(
         &self,
         name: &str,
-        message: Vec<u8>,
+        message: &[u8],
+        repetition: Repetition,
     ) -> Result<(Pipe, Message), Error> {
         let requests = [
             Request::open_pipe(self.id, name, PipeAccess::ReadWrite),
-            Request::transceive(FileHandle::just_opened(self.id), message),
+            Request::transceive(FileHandle::just_opened(self.id), message.to_vec()),
         ];
         let [opened, answered] = self.channel.compound(requests).await?;
+        if opened.status() == NtStatus::INTERNAL_ERROR {
+            // Where nothing is open nothing was taken in.
+            return self.open_pipe_write_and_read(name, message).await;
+        }
         let opened = opened.success()?;
-        let pipe = self.pipe(FileHandle { tree_id: self.id, id: opened.file_id()? });
-        let answered = answered.accept(&[NtStatus::SUCCESS, NtStatus::BUFFER_OVERFLOW])?;
-        Ok((pipe, Message::of(&answered, answered.ioctl_output()?)))
+        let mut pipe = self.pipe(FileHandle { tree_id: self.id, id: opened.file_id()? });
+        match answered.status() {
+            status if Pipe::takes_no_transceive(status) => {
+                let answer = pipe.write_and_read(message.to_vec()).await?;
+                Ok((pipe, answer))
+            }
+            // It may have been taken in nevertheless.
+            NtStatus::INTERNAL_ERROR => match repetition {
+                Repetition::Harmless => {
+                    pipe.close().await?;
+                    self.open_pipe_write_and_read(name, message).await
+                }
+                Repetition::Forbidden => {
+                    let answer = pipe.read_message().await?;
+                    Ok((pipe, answer))
+                }
+            },
+            _ => {
+                let answered = answered.accept(&[NtStatus::SUCCESS, NtStatus::BUFFER_OVERFLOW])?;
+                Ok((pipe, Message::of(&answered, answered.ioctl_output()?)))
+            }
+        }
     }
 
-    /// Writes a file that must not exist yet: in one wait for the server, or in a few where it takes only small writes.
+    async fn open_pipe_write_and_read(&self, name: &str, message: &[u8]) -> Result<(Pipe, Message), Error> {
+        let mut pipe = self.open_pipe(name, PipeAccess::ReadWrite).await?;
+        let answer = pipe.write_and_read(message.to_vec()).await?;
+        Ok((pipe, answer))
+    }
+
+    /// Writes a file that must not exist yet, and leaves it open: in two waits for the server, or in one for a short file.
     /// Requests that were sent are left to finish when this is dropped.
+    ///
+    /// Windows fails what takes its time within a compound unless it is the last there, and writing may
+    /// ([MS-SMB2] 3.3.5.2.7.2): so a compound ends with the WRITE, which has no more bytes than Windows's own clients put
+    /// there.
     ///
     /// # Errors
     /// There is one of this name already: [`NtStatus::OBJECT_NAME_COLLISION`], and nothing was written. After any other
     /// error there may be a part of the file.
-    pub async fn write_new_file(&self, name: &str, content: &[u8]) -> Result<(), Error> {
+    pub async fn write_new_file(&self, name: &str, content: &[u8]) -> Result<NewFile, Error> {
         let limit = self.terms.max_write.min(self.channel.affordable()) as usize;
-        if content.len() > limit {
-            return self.create_file(name).await?.write_and_close(content, limit).await;
-        }
-        let file = FileHandle::just_opened(self.id);
+        let (start, rest) = content.split_at(content.len().min(limit).min(WRITE_IN_COMPOUND));
         let requests = [
             Request::create_file(self.id, name),
-            Request::write(file, 0, content.to_vec()),
-            Request::close(file),
+            Request::write(FileHandle::just_opened(self.id), 0, start.to_vec()),
         ]
         .map(|request| request.when_dropped(WhenDropped::Finish));
-        let [created, written, closed] = self.channel.compound(requests).await?;
-        created.success()?;
-        written.success()?;
-        closed.success()?;
-        Ok(())
+        let [created, written] = self.channel.compound(requests).await?;
+        if created.status() == NtStatus::INTERNAL_ERROR {
+            let file = self.create_file(name).await.map_err(|error| match error {
+                // Most probably what the compound has made after all: not another's.
+                Error::Status { command, status: NtStatus::OBJECT_NAME_COLLISION } => {
+                    Error::Status { command, status: NtStatus::INTERNAL_ERROR }
+                }
+                error => error,
+            })?;
+            file.write(0, content, limit).await?;
+            return Ok(file);
+        }
+        let file = self.new_file(created.success()?.file_id()?);
+        let is_to_be_repeated = written.status() == NtStatus::INTERNAL_ERROR;
+        if is_to_be_repeated {
+            file.write(0, content, limit).await?;
+        } else {
+            written.success()?;
+            file.write(start.len(), rest, limit).await?;
+        }
+        Ok(file)
     }
 
     /// Deletes a file that nobody holds open without sharing its deletion.
     ///
     /// # Errors
-    /// It is held, or there is none.
+    /// It is held, or there is none. [`NtStatus::INTERNAL_ERROR`] says that it was held for a while, by a program that
+    /// looks at what others open.
     pub async fn delete_file(&self, name: &str) -> Result<(), Error> {
         let requests =
             [Request::open_to_delete(self.id, name), Request::close(FileHandle::just_opened(self.id))];
-        let [opened, closed] = self.channel.compound(requests).await?;
-        opened.success()?;
+        let [mut opened, mut closed] = self.channel.compound(requests).await?;
+        if opened.status() == NtStatus::INTERNAL_ERROR {
+            opened = self.channel.request(Request::open_to_delete(self.id, name)).await?;
+            closed = self.close(&opened.success()?).await?;
+        } else if closed.status() == NtStatus::INTERNAL_ERROR {
+            let closed_once_more = self.close(&opened.success()?).await?;
+            // Where the compound has closed it after all, that has not deleted it.
+            if closed_once_more.status() != NtStatus::FILE_CLOSED {
+                closed = closed_once_more;
+            }
+        } else {
+            opened.success()?;
+        }
         closed.success()?;
         Ok(())
+    }
+
+    async fn close(&self, opened: &Response) -> Result<Response, Error> {
+        let handle = FileHandle { tree_id: self.id, id: opened.file_id()? };
+        Ok(self.channel.request(Request::close(handle)).await?)
     }
 
     /// Waits until every request of the connection that is left to finish has been answered: the host has done then what
@@ -135,10 +214,13 @@ impl Tree {
         if is_confirmed { Ok(()) } else { Err(PeerMisbehaved::Downgraded.into()) }
     }
 
-    async fn create_file(&self, name: &str) -> Result<File, Error> {
+    async fn create_file(&self, name: &str) -> Result<NewFile, Error> {
         let create = Request::create_file(self.id, name).when_dropped(WhenDropped::Finish);
-        let created = self.channel.request(create).await?.success()?;
-        Ok(File::new(self.channel.clone(), FileHandle { tree_id: self.id, id: created.file_id()? }))
+        Ok(self.new_file(self.channel.request(create).await?.success()?.file_id()?))
+    }
+
+    fn new_file(&self, id: FileId) -> NewFile {
+        NewFile::new(self.channel.clone(), FileHandle { tree_id: self.id, id })
     }
 
     fn pipe(&self, handle: FileHandle) -> Pipe {

@@ -1,17 +1,20 @@
 /* Preloaded into Debian's smbd: the named pipes of IPC$ are those of a Wine prefix.
  *
  * smbd reaches a pipe by connecting to the Unix socket <ncalrpc dir>/np/<pipe>, where it speaks its
- * named-pipe-auth protocol. This library replaces six of the functions that smbd calls:
+ * named-pipe-auth protocol. This library replaces some of the functions that smbd calls:
  *
  * connect()                        dials the relay that runs in Wine instead of such a socket;
  * map_nt_error_from_unix()         learns the status of a pipe whose instances are all in use;
  * smb2_ioctl_named_pipe()          learns FSCTL_PIPE_WAIT, which plain smbd does not support;
  * nt_status_np_pipe()              reports a closed pipe as Windows does;
  * epoll_ctl()                      keeps what is still to be read of a pipe whose other end is closed;
- * lp_rpc_start_on_demand_helpers() keeps smbd from waiting for a helper that does not know the pipe.
+ * lp_rpc_start_on_demand_helpers() keeps smbd from waiting for a helper that does not know the pipe;
+ * pwrite(), unlinkat()             fail for programs, as often as the test wants.
  *
  * LAB_RELAY_PORT is the relay's port, LAB_PIPE_BUFFER the size in bytes of the socket buffers that
- * stand in for a pipe's buffer.
+ * stand in for a pipe's buffer. LAB_REFUSED_WRITES, LAB_REFUSED_DELETIONS and LAB_REFUSED_TRANSCEIVES say how many
+ * requests of a connection are refused before one is carried out: the former two with STATUS_INTERNAL_ERROR, the latter with
+ * LAB_TRANSCEIVE_STATUS.
  *
  * The layouts below are those of Samba 4.17 and 4.22: in another smbd this says so, and ends it.
  */
@@ -38,6 +41,7 @@ enum {
 	STATUS_INSUFFICIENT_RESOURCES = 0xC000009Au,
 	STATUS_PIPE_NOT_AVAILABLE = 0xC00000ACu,
 	STATUS_IO_TIMEOUT = 0xC00000B5u,
+	STATUS_INTERNAL_ERROR = 0xC00000E5u,
 	STATUS_PIPE_BROKEN = 0xC000014Bu,
 	STATUS_CONNECTION_DISCONNECTED = 0xC000020Cu,
 	STATUS_CONNECTION_RESET = 0xC000020Du,
@@ -57,13 +61,19 @@ enum {
 
 #define LONGEST_NAME 512
 
-static int number_from_environment(const char *name)
+static unsigned number_from_environment(const char *name)
 {
 	const char *text = getenv(name);
-	int number = 0;
+	unsigned number = 0;
 	/* By hand: what atoi() is compiled to depends on the C library's version, and smbd's may be older. */
 	while (text && *text >= '0' && *text <= '9') number = 10 * number + (*text++ - '0');
 	return number;
+}
+
+/* Whether the test wants this one of the requests counted here to be refused. Each connection has a process. */
+static bool is_refused(const char *variable, unsigned *count)
+{
+	return *count < number_from_environment(variable) && ++*count;
 }
 
 static int real_connect(int fd, const struct sockaddr *address, socklen_t length)
@@ -234,6 +244,7 @@ extern void *talloc_named_const(const void *, size_t, const char *) __attribute_
 /* ---- FSCTL_PIPE_WAIT, MS-FSCC 2.3.49 ------------------------------------------------------------ */
 
 #define FSCTL_PIPE_WAIT 0x00110018
+#define FSCTL_PIPE_TRANSCEIVE 0x0011C017
 #define PIPE_WAIT_HEADER 14
 
 struct pipe_wait {
@@ -310,6 +321,9 @@ struct tevent_req *smb2_ioctl_named_pipe(uint32_t code, struct tevent_context *e
 	typedef struct tevent_req *(*handler)(uint32_t, struct tevent_context *, struct tevent_req *,
 					      struct smbd_smb2_ioctl_state *);
 	static handler real;
+	static unsigned refused;
+	if (code == FSCTL_PIPE_TRANSCEIVE && is_refused("LAB_REFUSED_TRANSCEIVES", &refused))
+		return refuse(request, events, number_from_environment("LAB_TRANSCEIVE_STATUS"));
 	if (code == FSCTL_PIPE_WAIT) return pipe_wait(events, request, state->in_input);
 	if (!real) real = (handler)dlsym(RTLD_NEXT, "smb2_ioctl_named_pipe");
 	return real(code, events, request, state);
@@ -327,12 +341,69 @@ int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
 	return real(epoll, operation, fd, event);
 }
 
+/* ---- programs that are looked at by another ------------------------------------------------------ */
+
+/* Means a file to nobody; map_nt_error_from_unix() knows it. */
+#define REFUSED EBADSLT
+
+static bool is_program(const char *path)
+{
+	size_t length = path ? strlen(path) : 0;
+	return length > 4 && !strcmp(path + length - 4, ".exe");
+}
+
+static bool is_open_program(int fd)
+{
+	char link[64], path[4096];
+	ssize_t length;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	length = readlink(link, path, sizeof(path) - 1);
+	if (length < 0) return false;
+	path[length] = 0;
+	return is_program(path);
+}
+
+static ssize_t write_or_refuse(int fd, const void *bytes, size_t count, off_t offset)
+{
+	static ssize_t (*real)(int, const void *, size_t, off_t);
+	static unsigned refused;
+	if (is_open_program(fd) && is_refused("LAB_REFUSED_WRITES", &refused)) {
+		errno = REFUSED;
+		return -1;
+	}
+	if (!real) real = (ssize_t(*)(int, const void *, size_t, off_t))dlsym(RTLD_NEXT, "pwrite64");
+	return real(fd, bytes, count, offset);
+}
+
+ssize_t pwrite(int fd, const void *bytes, size_t count, off_t offset)
+{
+	return write_or_refuse(fd, bytes, count, offset);
+}
+
+ssize_t pwrite64(int fd, const void *bytes, size_t count, off_t offset)
+{
+	return write_or_refuse(fd, bytes, count, offset);
+}
+
+int unlinkat(int folder, const char *path, int flags)
+{
+	static int (*real)(int, const char *, int);
+	static unsigned refused;
+	if (is_program(path) && is_refused("LAB_REFUSED_DELETIONS", &refused)) {
+		errno = REFUSED;
+		return -1;
+	}
+	if (!real) real = (int (*)(int, const char *, int))dlsym(RTLD_NEXT, "unlinkat");
+	return real(folder, path, flags);
+}
+
 /* ---- statuses that Windows gives ---------------------------------------------------------------- */
 
 NTSTATUS map_nt_error_from_unix(int error)
 {
 	static NTSTATUS (*real)(int);
 	if (error == NO_FREE_INSTANCE) return (NTSTATUS){STATUS_PIPE_NOT_AVAILABLE};
+	if (error == REFUSED) return (NTSTATUS){STATUS_INTERNAL_ERROR};
 	if (!real) real = (NTSTATUS(*)(int))dlsym(RTLD_NEXT, "map_nt_error_from_unix");
 	return real(error);
 }
