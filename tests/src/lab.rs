@@ -243,12 +243,31 @@ impl Lab {
 
     /// A program that sees files as smbd does, still without its arguments: what is mounted by it is mounted for smbd.
     pub fn beside_smbd(&self, program: &str) -> Result<Command> {
+        let mut command = Command::new("nsenter");
+        command.args(["--mount", "--root", "--target", &self.smbd()?, program]);
+        Ok(command)
+    }
+
+    /// Sends a signal to smbd and all processes that it has made.
+    pub fn signal_smbd(&self, signal: &str) -> Result<()> {
+        let mut processes = vec![self.smbd()?];
+        let mut next = 0;
+        while let Some(process) = processes.get(next) {
+            let children = fs::read_to_string(format!("/proc/{process}/task/{process}/children"));
+            processes.extend(children.unwrap_or_default().split_whitespace().map(str::to_owned));
+            next += 1;
+        }
+        let mut kill = Command::new("kill");
+        ensure!(kill.arg(format!("-{signal}")).args(processes).status()?.success(), "smbd takes no {signal}");
+        Ok(())
+    }
+
+    /// The number of smbd's first process.
+    fn smbd(&self) -> Result<String> {
         let folder = self.state.join("samba/pid");
         let file = fs::read_dir(&folder)?.flatten().map(|entry| entry.path()).find(|path| path.is_file());
         let pid = fs::read_to_string(file.context("smbd has left no file with its number")?)?;
-        let mut command = Command::new("nsenter");
-        command.args(["--mount", "--root", "--target", pid.trim(), program]);
-        Ok(command)
+        Ok(pid.trim().to_owned())
     }
 
     /// Waits until the host has a call of the method with this number that is to take its time, [`LabOptions::delays`].

@@ -14,8 +14,8 @@ use serde_json::{Map, Value, json};
 
 use crate::folders::{self, Public};
 
-/// A run of the module longer than this is a hang.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// A run of the module longer than this is a hang: a host may be silent for two minutes while its process runs.
+const PATIENCE: Duration = Duration::from_secs(200);
 
 /// What the module said.
 #[derive(Clone, Debug)]

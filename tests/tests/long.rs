@@ -8,7 +8,7 @@ use end_to_end::lab::LabOptions;
 use end_to_end::proxy::{Behaviour, Proxy};
 use serde_json::json;
 
-/// The host is asked whether it lives after ten seconds of silence, and given up after thirty.
+/// The host is asked whether it lives after ten seconds of silence.
 #[test]
 fn a_process_may_be_silent_for_long() {
     let host = host();
@@ -29,6 +29,29 @@ fn a_process_may_be_silent_for_long() {
             "nobody asks whether the host lives: {short}, {long}, {longer}"
         );
     });
+}
+
+/// Hypervisors freeze their guests for as long when they move them or take a snapshot.
+#[test]
+fn a_host_may_be_frozen_while_its_process_runs() {
+    const RUNS: Duration = Duration::from_secs(60);
+    const FROZEN: Duration = Duration::from_secs(45);
+
+    let host = host();
+    let before = host.snapshot().expect("a snapshot");
+    let lab = host.lab().expect("a lab");
+    thread::scope(|scope| {
+        let run = scope.spawn(|| host.probe(&format!("sleep {}", RUNS.as_millis()), &json!({})));
+        thread::sleep(Duration::from_secs(8));
+        lab.signal_smbd("STOP").expect("smbd stops");
+        thread::sleep(FROZEN);
+        assert!(!run.is_finished(), "the run has not waited");
+        lab.signal_smbd("CONT").expect("smbd goes on");
+        let outcome = run.join().expect("a run");
+        outcome.assert_ran(0);
+        assert_eq!(outcome.text("stdout"), "slept\n");
+    });
+    host.assert_clean(&before).expect("a clean host");
 }
 
 /// The process writes while it reads: whoever first passed all the input on, and then read the output, would wait for

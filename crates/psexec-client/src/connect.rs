@@ -13,6 +13,7 @@ use negotiate_auth::{
 use smb_client::{Encryption, Negotiated, NtStatus, Session, SessionId};
 
 use crate::connection::Connection;
+use crate::deployment::SILENCE;
 use crate::error::{At, CredentialsError, ErrorKind, Failure, Step};
 use crate::trace::Trace;
 use crate::waiting::within;
@@ -123,5 +124,6 @@ fn set_options(stream: &TcpStream) -> io::Result<()> {
 
 /// Silence after which TCP itself asks for a sign of life.
 const KEEPALIVE: Duration = Duration::from_secs(15);
-/// Time that sent bytes may stay unacknowledged before TCP gives up.
-const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
+/// Time that sent bytes may stay unacknowledged before TCP gives up: the longest that a host may be silent. Where it may be
+/// less, smb-client says so first.
+const UNACKNOWLEDGED: Duration = SILENCE;

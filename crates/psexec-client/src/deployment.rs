@@ -389,9 +389,10 @@ impl StartedService<'_> {
         self.0.admin
     }
 
-    /// START_APP may reach the service from now on.
+    /// START_APP may reach the service from now on: a process that runs is worth waiting for a host that is frozen.
     pub(crate) fn record_process(&mut self) {
         self.0.record.process_may_run = true;
+        self.0.ipc.grant_silence(SILENCE);
     }
 
     /// Marks the running service for deletion: from now on Windows removes it as soon as it has stopped, whatever
@@ -535,6 +536,9 @@ const REQUEST: Duration = Duration::from_secs(60);
 const UPLOAD: Duration = Duration::from_secs(90);
 /// Bound of RStartServiceW: Windows itself gives a service 30 seconds.
 const START: Duration = Duration::from_secs(90);
+/// How long a host may be silent while its process runs: hypervisors freeze guests for half a minute and more, when they
+/// move them or take a snapshot.
+pub(crate) const SILENCE: Duration = Duration::from_secs(120);
 /// How long a process whose connection was lost may take to end before it is left alone; our service leaves five seconds
 /// after it.
 const END: Duration = Duration::from_secs(15);

@@ -325,7 +325,7 @@ async fn within_failure<T>(
 
 /// How many names are drawn when they are taken.
 const MAX_NAMES: u32 = 3;
-/// Bound of connecting again: together with the silence before it less than a minute.
+/// Bound of connecting again: together with the silence before it less than a minute, unless a process was running.
 const RECONNECT: Duration = Duration::from_secs(25);
 /// Bound of what is done over that connection, on a host that answers: longer than its service takes to end.
 const CLEAN_UP: Duration = Duration::from_secs(40);

@@ -8,7 +8,7 @@ use paexec::{Message, MessageBody, StartApp};
 use smb_client::{Pipe, Tree};
 use tokio::time::sleep;
 
-use crate::deployment::StartedService;
+use crate::deployment::{SILENCE, StartedService};
 use crate::error::{At, ErrorKind, Failure, ServiceMisbehaved, Step};
 use crate::pipes::{Peer, ServicePipes, StdPipe, StdPipes, read_message, read_to_end, write_and_close};
 use crate::process::{Mode, Process};
@@ -157,8 +157,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How long the service may take to take a message in.
-const HAND_OVER: Duration = Duration::from_secs(30);
+/// How long the service may take to take a message in: it takes START_APP at once, but its host may be frozen.
+const HAND_OVER: Duration = SILENCE;
 /// How long nothing of the output may arrive after the end of the process, although more must come.
 const PROMISED_END: Duration = Duration::from_secs(60);
 /// How long PAExec's output may pause after the end of the process before it is given up.

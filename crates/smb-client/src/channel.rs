@@ -150,6 +150,11 @@ impl Channel {
         }
     }
 
+    /// See [`State::grant_silence`].
+    pub(crate) fn grant_silence(&self, silence: Duration) {
+        self.0.lock().grant_silence(silence);
+    }
+
     /// Bytes that one request may move, so that others have credits left too.
     pub(crate) fn affordable(&self) -> u32 {
         self.0.lock().affordable()

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 
 /// A host that has sent nothing for this long while we wait is asked for an ECHO.
 const PROBE_AFTER: Duration = Duration::from_secs(10);
-/// A host that has sent nothing for this long, in spite of the ECHO, is given up.
+/// A host that has sent nothing for this long, in spite of the ECHO, is given up, unless more is granted.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(30);
 /// Fewer bytes of a frame than this are no sign of life: they may be all of it that ever comes.
 const TRICKLE: usize = 4096;
@@ -13,6 +13,7 @@ pub(crate) struct Liveness {
     /// Since when we wait for a sign of life.
     quiet_since: Instant,
     is_probing: bool,
+    give_up_after: Duration,
     /// Bytes that have come since the last sign of life.
     trickled: usize,
 }
@@ -30,7 +31,12 @@ pub(crate) enum Verdict {
 
 impl Liveness {
     pub(crate) fn new(now: Instant) -> Self {
-        Liveness { quiet_since: now, is_probing: false, trickled: 0 }
+        Liveness { quiet_since: now, is_probing: false, give_up_after: GIVE_UP_AFTER, trickled: 0 }
+    }
+
+    /// From now on the host is given up only when it has been silent for this long.
+    pub(crate) fn grant(&mut self, silence: Duration) {
+        self.give_up_after = silence;
     }
 
     /// Something is asked for; before, nothing was waited for.
@@ -47,14 +53,14 @@ impl Liveness {
     pub(crate) fn arrived(&mut self, count: usize, completing: bool, now: Instant) {
         self.trickled = self.trickled.saturating_add(count);
         if completing || self.trickled >= TRICKLE {
-            *self = Liveness::new(now);
+            *self = Liveness { give_up_after: self.give_up_after, ..Liveness::new(now) };
         }
     }
 
     /// What to do as long as something is waited for.
     pub(crate) fn verdict(&self, now: Instant) -> Verdict {
         let quiet = now.saturating_duration_since(self.quiet_since);
-        if quiet >= GIVE_UP_AFTER {
+        if quiet >= self.give_up_after {
             Verdict::GiveUp(quiet)
         } else if quiet >= PROBE_AFTER && !self.is_probing {
             Verdict::Probe
@@ -81,6 +87,17 @@ mod tests {
         liveness.probed();
         assert_eq!(liveness.verdict(start + seconds(29)), Verdict::Wait);
         assert_eq!(liveness.verdict(start + seconds(31)), Verdict::GiveUp(seconds(31)));
+    }
+
+    #[test]
+    fn a_host_may_be_granted_a_longer_silence() {
+        let start = Instant::now();
+        let mut liveness = Liveness::new(start);
+        liveness.grant(seconds(120));
+        liveness.arrived(68, true, start);
+        liveness.probed();
+        assert_eq!(liveness.verdict(start + seconds(119)), Verdict::Wait);
+        assert_eq!(liveness.verdict(start + seconds(120)), Verdict::GiveUp(seconds(120)));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! [MS-SMB2]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-smb2/5606ad47-5ee0-437a-817e-70c366052962
 use std::collections::BTreeMap;
 use std::io::Cursor;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use binrw::{BinRead, BinWrite};
 use bytes::{Bytes, BytesMut};
@@ -234,6 +234,11 @@ impl State {
     /// that nobody waits for.
     pub(crate) fn is_settled(&self) -> bool {
         self.pending.values().all(|pending| pending.when_dropped == WhenDropped::Cancel)
+    }
+
+    /// See [`Liveness::grant`].
+    pub(crate) fn grant_silence(&mut self, silence: Duration) {
+        self.liveness.grant(silence);
     }
 
     /// What the host's silence calls for.

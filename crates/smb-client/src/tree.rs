@@ -4,6 +4,7 @@
 //!
 //! [MS-SMB2]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-smb2/5606ad47-5ee0-437a-817e-70c366052962
 use std::sync::Arc;
+use std::time::Duration;
 
 use smb_msg::FileId;
 
@@ -182,6 +183,11 @@ impl Tree {
     /// The connection was lost.
     pub async fn settled(&self) -> Result<(), Loss> {
         self.channel.settled().await
+    }
+
+    /// From now on the host counts as gone only when it has been silent for this long, on the whole connection.
+    pub fn grant_silence(&self, silence: Duration) {
+        self.channel.grant_silence(silence);
     }
 
     /// The share's root.
