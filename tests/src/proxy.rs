@@ -41,6 +41,8 @@ pub struct Behaviour {
     pub tampering: Vec<Tampering>,
     /// The connection on which it is spoilt, counted from 1; on every one if `None`.
     pub spoilt_connection: Option<u32>,
+    /// What is spoilt on the second connection alone.
+    pub second_connection: Vec<Tampering>,
 }
 
 /// What has passed.
@@ -142,7 +144,10 @@ impl Shared {
         lock(&self.links).push(Arc::downgrade(&link));
 
         let spoilt = behaviour.spoilt_connection.is_none_or(|spoilt| spoilt == connection);
-        let tampering = if spoilt { behaviour.tampering.as_slice() } else { &[] };
+        let mut tampering = if spoilt { behaviour.tampering.clone() } else { Vec::new() };
+        if connection == 2 {
+            tampering.extend_from_slice(&behaviour.second_connection);
+        }
         let (to_client, for_client) = channel();
         let (to_server, for_server) = channel();
         for (sender, onwards, back) in
@@ -152,7 +157,7 @@ impl Shared {
                 shared: Arc::clone(self),
                 link: Arc::clone(&link),
                 sender,
-                tamperer: Tamperer::new(sender, tampering),
+                tamperer: Tamperer::new(sender, &tampering),
                 delay: behaviour.delay,
                 onwards,
                 back,

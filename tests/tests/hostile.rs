@@ -124,6 +124,29 @@ fn a_negotiation_of_smb_3_0_2_that_was_altered_is_refused() {
     });
 }
 
+/// What cleans up after a lost connection has as many rights as what was lost.
+#[test]
+fn a_second_connection_is_validated_like_the_first() {
+    let smb_conf = vec!["server max protocol = SMB3_02".to_owned()];
+    // What is left belongs to the test: over a connection that was altered nothing is removed.
+    let host = Host::of_lab(&LabOptions { smb_conf, ..LabOptions::default() });
+    let cut = Tampering { sender: Server, when: When::Message(Command::Read, 1), action: Action::CutAfter };
+    for (alteration, is_believed) in [(None, true), (Some(offer_at_most(0x300)), false)] {
+        let behaviour = Behaviour {
+            tampering: vec![cut.clone()],
+            spoilt_connection: Some(1),
+            second_connection: alteration.into_iter().collect(),
+            ..Behaviour::default()
+        };
+        let proxy = Proxy::start(("127.0.0.1", host.port()), behaviour).expect("a proxy");
+        let outcome = host.run(&options(proxy.port(), false));
+        outcome.assert_failed();
+        assert_eq!(proxy.statistics().connections, 2, "{:?}", outcome.result);
+        let warnings = outcome.result.get("warnings").map(Value::to_string).unwrap_or_default();
+        assert_eq!(!warnings.contains("altered on the way"), is_believed, "{warnings}");
+    }
+}
+
 #[test]
 fn a_session_that_is_not_proven_is_refused() {
     let challenge =

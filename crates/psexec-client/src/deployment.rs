@@ -121,7 +121,14 @@ impl<'a> Deployment<'a> {
         deployment.record.file = FileState::MayExist;
         // The end of a connection does not undo the call that it was lost in.
         deployment.record.is_in_doubt = true;
-        within(REQUEST, deployment.find_service()).await.at(Step::Remove)?;
+        // What is done over this connection is as much as over the first.
+        let ipc = deployment.ipc.clone();
+        let (validated, found) = tokio::join!(
+            within(REQUEST, ipc.validate_negotiation()),
+            within(REQUEST, deployment.find_service()),
+        );
+        validated.at(Step::Negotiate)?;
+        found.at(Step::Remove)?;
         let warning = match leftover.process_may_run {
             true => deployment.wait_for_end().await.at(Step::Remove)?,
             false => None,
