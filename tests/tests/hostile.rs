@@ -106,9 +106,10 @@ fn a_negotiation_of_smb_3_0_2_that_was_altered_is_refused() {
 
     on_lab(&["server max protocol = SMB3_02"], |host| {
         let negotiation = negotiation().into_iter().filter(|(name, _)| FOUND_BY_IT.contains(name));
+        // It finds out when the upload has begun, and a second connection that was altered too would not clean up.
         let mut cases: Vec<_> = negotiation
             .flat_map(|(name, tampering)| {
-                [true, false].map(|encrypt| everywhere(name, encrypt, tampering.clone()))
+                [true, false].map(|encrypt| first(name, encrypt, vec![tampering.clone()]))
             })
             .collect();
         let validation =
