@@ -44,6 +44,8 @@ enum FileState {
     /// The upload was sent and its answer not yet received.
     Uploading,
     MayExist,
+    /// Over a connection that was lost it may still be open, and then its deletion waits for that to end.
+    MayBeOpen,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -118,7 +120,7 @@ impl<'a> Deployment<'a> {
     ) -> Result<(Self, Option<Warning>), Failure> {
         let mut deployment = Deployment::begin(session, host, leftover.name, trace).await?;
         deployment.record.service = ServiceState::MayExist;
-        deployment.record.file = FileState::MayExist;
+        deployment.record.file = FileState::MayBeOpen;
         // The end of a connection does not undo the call that it was lost in.
         deployment.record.is_in_doubt = true;
         // What is done over this connection is as much as over the first.
@@ -179,7 +181,9 @@ impl<'a> Deployment<'a> {
         record.file = FileState::Uploading;
         let (closed, created) =
             tokio::join!(within(REQUEST, uploaded.close()), within(REQUEST, manager.call(&create)));
-        record.file = FileState::MayExist;
+        if !matches!(closed, Err(ErrorKind::TimedOut(_))) {
+            record.file = FileState::MayExist;
+        }
         let handle = match created {
             Ok(created) => created.handle,
             Err(refusal @ ErrorKind::ServiceManager { code, .. }) => {
@@ -211,6 +215,10 @@ impl<'a> Deployment<'a> {
     pub(crate) async fn remove(mut self) -> Result<Vec<Warning>, Loss> {
         let mut warnings = Vec::new();
         self.settle().await?;
+        if self.record.file == FileState::Uploading && self.record.is_in_doubt {
+            // The answer that names the open file has got lost: only the end of the connection closes it.
+            return Err(Loss::Closed);
+        }
         if self.record.service != ServiceState::Absent
             && let Err(error) = within(REMOVE, self.remove_service()).await
         {
@@ -358,10 +366,22 @@ impl<'a> Deployment<'a> {
     }
 
     async fn try_remove_file(&mut self) -> Result<(), ErrorKind> {
-        if self.record.file != FileState::Absent {
-            within(REQUEST, delete_file(&self.admin, &self.name.executable())).await?;
-            self.record.file = FileState::Absent;
+        let name = self.name.executable();
+        match self.record.file {
+            FileState::Absent => return Ok(()),
+            FileState::Uploading | FileState::MayExist => {
+                within(REQUEST, delete_file(&self.admin, &name)).await?;
+            }
+            // It is gone when it is not found any more.
+            FileState::MayBeOpen => match within(REQUEST, self.admin.delete_file(&name)).await {
+                Err(ErrorKind::Status { status: NtStatus::OBJECT_NAME_NOT_FOUND, .. }) => {}
+                Err(error) => return Err(error),
+                Ok(()) => {
+                    return Err(ErrorKind::Status { command: "CREATE", status: NtStatus::DELETE_PENDING });
+                }
+            },
         }
+        self.record.file = FileState::Absent;
         Ok(())
     }
 }

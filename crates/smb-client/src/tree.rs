@@ -123,7 +123,18 @@ impl Tree {
             Request::write(FileHandle::just_opened(self.id), 0, start.to_vec()),
         ]
         .map(|request| request.when_dropped(WhenDropped::Finish));
-        let [created, written] = self.channel.compound(requests).await?;
+        // A task of its own, which goes on when this is dropped: what it has opened it closes.
+        let tree = self.clone();
+        let creating = tokio::spawn(async move {
+            let [created, written] = tree.channel.compound(requests).await?;
+            let opened = match created.status() {
+                NtStatus::SUCCESS => Some(tree.new_file(created.file_id()?)),
+                _ => None,
+            };
+            Ok::<_, Loss>((created, written, opened))
+        });
+        let (created, written, opened) =
+            creating.await.map_err(|error| Error::Internal(error.to_string()))??;
         if created.status() == NtStatus::INTERNAL_ERROR {
             let file = self.create_file(name).await.map_err(|error| match error {
                 // Most probably what the compound has made after all: not another's.
@@ -135,7 +146,8 @@ impl Tree {
             file.write(0, content, limit).await?;
             return Ok(file);
         }
-        let file = self.new_file(created.success()?.file_id()?);
+        created.success()?;
+        let Some(file) = opened else { return Err(PeerMisbehaved::Malformed.into()) };
         let is_to_be_repeated = written.status() == NtStatus::INTERNAL_ERROR;
         if is_to_be_repeated {
             file.write(0, content, limit).await?;
