@@ -260,7 +260,7 @@ fn a_module_that_is_killed_at_any_moment_leaves_nothing_for_long() {
     wait_for_the_end_of_processes(&host, &before, Duration::from_secs(90));
     let left = host.snapshot().expect("a snapshot").since(&before);
     println!("left for a later run: {left:?}");
-    age_files(&host);
+    age_files(&host, "3 minutes ago");
     host.probe("sleep 3000", &json!({})).assert_ran(0);
     host.assert_clean_within(&before, PATIENCE).expect("a clean host");
 }
@@ -277,7 +277,7 @@ fn a_run_takes_away_what_earlier_ones_left_and_nothing_else() {
     for number in [dead, in_use, others] {
         fs::write(file(number), "a service").expect("a file");
     }
-    age_files(&host);
+    age_files(&host, "3 minutes ago");
     fs::write(file(young), "a service").expect("a file");
     let create = |number| {
         let service = name(number).service();
@@ -302,6 +302,37 @@ fn a_run_takes_away_what_earlier_ones_left_and_nothing_else() {
         );
     }
     assert!(!file(dead).exists());
+}
+
+/// The look at what is left, and its removal, travel beside what a run waits for anyway.
+#[test]
+fn a_short_run_takes_away_what_many_left_and_takes_no_longer() {
+    const LEFT: u32 = 35;
+    const ONE_WAY: Duration = Duration::from_millis(100);
+
+    let host = host();
+    let run = || {
+        let behaviour = Behaviour { delay: ONE_WAY, ..Behaviour::default() };
+        let proxy = Proxy::start(("127.0.0.1", host.port()), behaviour).expect("a proxy");
+        let options = json!({ "executable": "cmd.exe", "arguments": "/c rem", "port": proxy.port() });
+        let outcome = host.run(&options);
+        outcome.assert_ran(0);
+        outcome.elapsed
+    };
+    let mut durations = [Duration::MAX; 2];
+    for _ in 0..3 {
+        durations[0] = durations[0].min(run());
+        for number in 1..=LEFT {
+            let name = RunName { number: number | 1 << 31, host: "elsewhere".to_owned() };
+            fs::write(windows(&host).join(name.executable()), "a service").expect("a file");
+        }
+        age_files(&host, "3 minutes ago");
+        durations[1] = durations[1].min(run());
+        assert_eq!(uploads(&windows(&host)), Vec::<PathBuf>::new());
+    }
+    let [without, with] = durations;
+    // There are five waits in a look at the services and the removal of 35 files, at least.
+    assert!(with < without + 3 * ONE_WAY, "{with:?} instead of {without:?}");
 }
 
 /// A host that has stopped answering does not keep a module that is told to end.
@@ -568,10 +599,10 @@ fn wait_for_upload(windows: &Path) -> PathBuf {
     }
 }
 
-/// Makes what was uploaded an hour old.
-fn age_files(host: &Host) {
+/// Makes what was uploaded older.
+fn age_files(host: &Host, since: &str) {
     for file in uploads(&windows(host)) {
-        let touched = Program::new("touch").args(["-d", "1 hour ago"]).arg(file).status().expect("touch");
+        let touched = Program::new("touch").args(["-d", since]).arg(file).status().expect("touch");
         assert!(touched.success());
     }
 }

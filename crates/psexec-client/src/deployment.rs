@@ -76,7 +76,6 @@ pub(crate) enum NotCreated {
 pub(crate) struct CreatedService<'d> {
     name: &'d RunName,
     ipc: &'d Tree,
-    admin: &'d Tree,
     trace: &'d Trace,
     manager: &'d mut ServiceManager,
     record: &'d mut Record,
@@ -200,7 +199,12 @@ impl<'a> Deployment<'a> {
         closed.at(Step::Upload)?;
         trace.note(format!("uploaded {file}, {} bytes", image.len()));
         trace.note(format!("created the service {}", name.service()));
-        Ok(CreatedService { name, ipc, admin, trace, manager, record, handle })
+        Ok(CreatedService { name, ipc, trace, manager, record, handle })
+    }
+
+    /// What a sweep works with: IPC$, ADMIN$, and the name that is ours.
+    pub(crate) fn surroundings(&self) -> (Tree, Tree, RunName) {
+        (self.ipc.clone(), self.admin.clone(), self.name.clone())
     }
 
     /// What is on the host if the connection is lost now.
@@ -411,11 +415,6 @@ impl StartedService<'_> {
         self.0.ipc
     }
 
-    /// ADMIN$, where its file is.
-    pub(crate) fn admin(&self) -> &Tree {
-        self.0.admin
-    }
-
     /// START_APP may reach the service from now on: a process that runs is worth waiting for a host that is frozen.
     pub(crate) fn record_process(&mut self) {
         self.0.record.process_may_run = true;
@@ -561,6 +560,9 @@ fn is_still_held(status: NtStatus) -> bool {
 const REQUEST: Duration = Duration::from_secs(60);
 /// Bound of the upload, 160 KB: a modem's pace.
 const UPLOAD: Duration = Duration::from_secs(90);
+/// Bound of all of it, from the upload to the start of the service: what is older and does not run will not be started any
+/// more, by which the sweep tells what is dead.
+pub(crate) const DEPLOYMENT: Duration = Duration::from_secs(150);
 /// Bound of RStartServiceW: Windows itself gives a service 30 seconds.
 const START: Duration = Duration::from_secs(90);
 /// How long a host may be silent while its process runs: hypervisors freeze guests for half a minute and more, when they

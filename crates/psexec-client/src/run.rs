@@ -1,16 +1,18 @@
 //! The run: connect, deploy, start, wait, remove.
 use std::borrow::Cow;
 use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use smb_client::{Session, SessionId};
+use paexec::RunName;
+use smb_client::{Session, SessionId, Tree};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use crate::connect::connect;
 use crate::connection::Connection;
-use crate::deployment::{Deployment, Leftover, NotCreated, StartedService, has_ended};
+use crate::deployment::{DEPLOYMENT, Deployment, Leftover, NotCreated, StartedService, has_ended};
 use crate::error::{At, Error, ErrorKind, Failure, Step};
 use crate::pipes::ServicePipes;
 use crate::process::{Mode, Process};
@@ -159,9 +161,13 @@ impl Run {
             Ok(deployment) => deployment,
             Err(failure) => return over(failure),
         };
+        let mut sweeping = pin!(sweep_meanwhile(deployment.surroundings(), &self.trace));
         let ran = tokio::select! {
+            // What the run itself asks for leaves first.
+            biased;
             ran = deploy_and_run(&mut deployment, image, &self.process, &self.trace) => ran,
             () = self.interest.ends() => Ran::Unwanted,
+            never = &mut sweeping => match never {},
         };
         let leftover = deployment.leftover();
         let ran = match ran {
@@ -170,9 +176,12 @@ impl Run {
             }
             ran => ran,
         };
+        let is_in_order = matches!(ran, Ran::Ended(Ok(_), _));
         let removed = tokio::select! {
+            biased;
             removed = deployment.remove() => removed,
             () = self.interest.patience_ends() => Ok(vec![Warning::RemovalGivenUp { service }]),
+            never = &mut sweeping, if is_in_order => match never {},
         };
         let is_lost = removed.is_err();
         let left = removed.unwrap_or_default();
@@ -248,20 +257,23 @@ async fn deploy_and_run(
     process: &Process,
     trace: &Trace,
 ) -> Ran {
-    let created = match deployment.create(image).await {
-        Ok(created) => created,
-        Err(NotCreated::NameTaken(failure)) => return Ran::NameTaken(failure),
-        Err(NotCreated::Failed(failure)) => return Ran::Ended(Err(failure), Vec::new()),
+    let deadline = Instant::now() + DEPLOYMENT;
+    let late = |step| Failure { step, kind: ErrorKind::TimedOut(DEPLOYMENT) };
+    let created = match timeout_at(deadline, deployment.create(image)).await {
+        Ok(Ok(created)) => created,
+        Ok(Err(NotCreated::NameTaken(failure))) => return Ran::NameTaken(failure),
+        Ok(Err(NotCreated::Failed(failure))) => return Ran::Ended(Err(failure), Vec::new()),
+        Err(_) => return Ran::Ended(Err(late(Step::CreateService)), Vec::new()),
     };
     let ran = async {
-        let mut service = created.start().await?;
+        let starting = timeout_at(deadline, created.start()).await;
+        let mut service = starting.unwrap_or_else(|_| Err(late(Step::StartService)))?;
         let pipes = ServicePipes::open(&mut service, process).await?;
         trace.note("handed the settings over");
         service.record_process();
         tokio::select! {
             ran = run_process(&service, pipes, process, trace) => ran,
             failure = watch(&service) => Err(failure),
-            never = sweep_meanwhile(&service, trace) => match never {},
         }
     };
     match ran.await {
@@ -306,8 +318,8 @@ async fn watch(service: &StartedService<'_>) -> Failure {
     }
 }
 
-async fn sweep_meanwhile(service: &StartedService<'_>, trace: &Trace) -> Infallible {
-    sweep(service.ipc(), service.admin(), service.name(), trace).await;
+async fn sweep_meanwhile((ipc, admin, own): (Tree, Tree, RunName), trace: &Trace) -> Infallible {
+    sweep(&ipc, &admin, &own, trace).await;
     std::future::pending().await
 }
 

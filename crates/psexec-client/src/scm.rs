@@ -9,7 +9,7 @@
 use std::time::{Duration, Instant};
 
 use msrpc::rpc::{self, ResponseAssembler};
-use msrpc::scmr::{self, Answer, Call};
+use msrpc::scmr::{self, Answer, Call, EnumServiceStatus, Handle, REnumServicesStatusW};
 use smb_client::{NtStatus, Pipe, PipeRead, Repetition, Tree, WhenDropped};
 
 use crate::error::ErrorKind;
@@ -17,6 +17,10 @@ use crate::waiting::Pauses;
 
 /// Bytes asked for when an answer goes on.
 const READ_LENGTH: u32 = 65536;
+/// The most room that REnumServicesStatusW takes, in bytes.
+const MAX_ENUMERATION: u32 = 256 * 1024;
+/// Room for services that appear between two calls, in bytes.
+const SPARE_ROOM: u32 = 2048;
 /// How long another program may keep the manager's database locked.
 const LOCKED: Duration = Duration::from_secs(30);
 
@@ -70,6 +74,33 @@ impl ServiceManager {
                     pauses.pause().await;
                 }
                 code => return Err(ErrorKind::ServiceManager { call: C::NAME, code }),
+            }
+        }
+    }
+
+    /// The services of some types, in any state. The host is asked first how much room they take: it sends as much as it is
+    /// given, however little there is to say.
+    pub(crate) async fn enumerate(
+        &mut self,
+        manager: Handle,
+        service_type: u32,
+    ) -> Result<Vec<EnumServiceStatus>, ErrorKind> {
+        let mut call = REnumServicesStatusW {
+            manager,
+            service_type,
+            service_state: scmr::SERVICE_STATE_ALL,
+            buffer_size: 0,
+            resume_index: None,
+        };
+        loop {
+            let answer = self.exchange(&call).await?;
+            match answer.return_code {
+                scmr::ERROR_SUCCESS => return Ok(answer.services),
+                scmr::ERROR_MORE_DATA if call.buffer_size < MAX_ENUMERATION => {
+                    let room = call.buffer_size.saturating_add(answer.bytes_needed);
+                    call.buffer_size = room.saturating_add(SPARE_ROOM).min(MAX_ENUMERATION);
+                }
+                code => return Err(ErrorKind::ServiceManager { call: REnumServicesStatusW::NAME, code }),
             }
         }
     }
