@@ -50,9 +50,9 @@ FILETYPE 1
       VALUE "CompanyName", "native.windows"
       VALUE "FileDescription", "Remote process service of the Ansible module native.windows.psexec"
       VALUE "FileVersion", "{version}"
-      VALUE "InternalName", "psexec-service"
+      VALUE "InternalName", "native.windows.psexec"
       VALUE "LegalCopyright", "MIT OR Apache-2.0"
-      VALUE "OriginalFilename", "psexec-service.exe"
+      VALUE "OriginalFilename", "native.windows.psexec.exe"
       VALUE "ProductName", "native.windows.psexec"
       VALUE "ProductVersion", "{version}"
     }}

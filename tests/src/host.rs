@@ -265,7 +265,8 @@ impl Host {
         }
         let machine = fs::read_to_string("/proc/sys/kernel/hostname")?.trim().to_lowercase();
         for file in named.share.files()?.difference(&before.files) {
-            if !file.starts_with("PAExec") || file.to_lowercase().contains(&format!("-{machine}.")) {
+            if paexec::RunName::parse(file).is_none() || file.to_lowercase().contains(&format!("-{machine}."))
+            {
                 named.share.delete(file)?;
             }
         }

@@ -293,7 +293,7 @@ fn the_event_log_says_which_service_was_installed() {
         let outcome = host.run(&program("wevtutil.exe", QUERY));
         outcome.assert_ran(0);
         // The run that asks is one itself.
-        assert!(outcome.text("stdout").contains("PAExec-"), "{:?}", outcome.result);
+        assert!(outcome.text("stdout").contains("native.windows.psexec-"), "{:?}", outcome.result);
     });
 }
 

@@ -16,7 +16,7 @@ use end_to_end::proxy::*;
 use end_to_end::report::not_run;
 use lab_windows::pattern;
 use msrpc::scmr::*;
-use paexec::RunName;
+use paexec::{Naming, RunName};
 use serde_json::{Value, json};
 
 const SIZE: usize = 3000;
@@ -269,12 +269,17 @@ fn a_module_that_is_killed_at_any_moment_leaves_nothing_for_long() {
 #[test]
 fn a_run_takes_away_what_earlier_ones_left_and_nothing_else() {
     let (dead, young, in_use, others) = (0x8000_0001, 0x8000_0002, 0x8000_0003, 4711);
+    // Of a run with PAExec's names, of ours or another's: with the number of a process id.
+    let paexecs = 0x8000_0004;
 
     let host = host();
     let lab = host.lab().expect("the lab");
-    let name = |number| RunName { number, host: "elsewhere".to_owned() };
+    let name = |number| {
+        let naming = if [others, paexecs].contains(&number) { Naming::PaExec } else { Naming::Own };
+        RunName { naming, number, host: "elsewhere".to_owned() }
+    };
     let file = |number| windows(&host).join(name(number).executable());
-    for number in [dead, in_use, others] {
+    for number in [dead, paexecs, in_use, others] {
         fs::write(file(number), "a service").expect("a file");
     }
     age_files(&host, "3 minutes ago");
@@ -293,7 +298,9 @@ fn a_run_takes_away_what_earlier_ones_left_and_nothing_else() {
     let outcome = host.probe("sleep 4000", &json!({ "_ansible_verbosity": 3 }));
     outcome.assert_ran(0);
     let trace = outcome.result["trace"].to_string();
-    assert!(trace.contains(&format!("removed the file {}", name(dead).executable())), "{trace}");
+    for number in [dead, paexecs] {
+        assert!(trace.contains(&format!("removed the file {}", name(number).executable())), "{trace}");
+    }
     let services = host.snapshot().expect("a snapshot").services;
     for number in [young, in_use, others] {
         assert!(
@@ -301,7 +308,7 @@ fn a_run_takes_away_what_earlier_ones_left_and_nothing_else() {
             "{number}: {services:?}"
         );
     }
-    assert!(!file(dead).exists());
+    assert!(!file(dead).exists() && !file(paexecs).exists());
 }
 
 /// The look at what is left, and its removal, travel beside what a run waits for anyway.
@@ -584,7 +591,7 @@ fn uploads(windows: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(windows).expect("the folder");
     let paths = entries.flatten().map(|entry| entry.path());
     paths
-        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("PAExec-")))
+        .filter(|path| path.file_name().is_some_and(|name| RunName::parse(&name.to_string_lossy()).is_some()))
         .collect()
 }
 
@@ -611,7 +618,7 @@ fn age_files(host: &Host, since: &str) {
 fn service_name(number: u32) -> String {
     let host = fs::read_to_string("/proc/sys/kernel/hostname").expect("a host name");
     let host = host.trim().split('.').next().unwrap_or_default().to_owned();
-    RunName { number, host }.service()
+    RunName { naming: Naming::Own, number, host }.service()
 }
 
 /// Runs the module so that the first number it draws is this one.

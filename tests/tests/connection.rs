@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use end_to_end::host::{Host, on_host};
 use end_to_end::server::{Recorder, SilentServer, refused_port};
+use paexec::Naming;
 use serde_json::{Value, json};
 
 const AUTHENTICATION: &str =
@@ -78,7 +79,7 @@ fn encryption_hides_everything_and_its_absence_does_not() {
             outcome.assert_ran(0);
             assert!(outcome.text("stdout").contains("a-word-to-look-for"));
             // The output passes as the process wrote it, the service's name in UTF-16.
-            let name: Vec<u8> = "PAExec-".encode_utf16().flat_map(u16::to_le_bytes).collect();
+            let name: Vec<u8> = Naming::Own.prefix().encode_utf16().flat_map(u16::to_le_bytes).collect();
             for tell_tale in [b"a-word-to-look-for".as_slice(), &name, b"MZ\x90\x00"] {
                 assert_eq!(recorder.has_seen(tell_tale), !hidden, "encrypt: {encrypt}");
             }

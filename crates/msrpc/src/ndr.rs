@@ -31,6 +31,11 @@ impl NdrWriter {
         self.writer.u32(value);
     }
 
+    /// The number of elements of an array.
+    pub(crate) fn count(&mut self, count: usize) {
+        self.writer.count(count);
+    }
+
     pub(crate) fn words<const N: usize>(&mut self, values: [u32; N]) {
         values.iter().for_each(|value| self.u32(*value));
     }
@@ -94,6 +99,13 @@ impl<'a> NdrReader<'a> {
     /// Whether a unique pointer points to something.
     pub(crate) fn pointer(&mut self) -> Result<bool, EndOfInput> {
         Ok(self.u32()? != 0)
+    }
+
+    /// A conformant array of unique pointers: which of them point to something.
+    pub(crate) fn pointer_array(&mut self) -> Result<Vec<bool>, EndOfInput> {
+        let count = self.u32()?;
+        let referents = self.reader.elements(count, 4)?;
+        Ok(referents.chunks(4).map(|referent| referent.iter().any(|byte| *byte != 0)).collect())
     }
 
     pub(crate) fn string(&mut self) -> Result<String, NdrError> {

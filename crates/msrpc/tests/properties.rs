@@ -196,7 +196,7 @@ proptest! {
         call_round_trip(RDeleteService { service: handle })?;
         call_round_trip(RQueryServiceStatus { service: handle })?;
         call_round_trip(RQueryServiceStatusEx { service: handle })?;
-        call_round_trip(RStartServiceW { service: handle })?;
+        call_round_trip(RStartServiceW { service: handle, arguments: vec![service_name.clone(), binary_path_name.clone()] })?;
         call_round_trip(RChangeServiceConfig2W { service: handle, description: service_name.clone() })?;
         call_round_trip(ROpenSCManagerW { machine_name: optional.clone(), desired_access })?;
         call_round_trip(ROpenServiceW { manager: handle, service_name: service_name.clone(), desired_access })?;

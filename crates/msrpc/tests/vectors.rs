@@ -94,7 +94,8 @@ fn start_query_stop_delete_close() {
     let running = scmr::ServiceStatusAnswer { status: RUNNING, return_code: 0 };
     let closed = scmr::HandleAnswer { handle: Handle::default(), return_code: 0 };
 
-    let [started] = check_call("RStartServiceW", [scmr::RStartServiceW { service: HANDLE }]);
+    let start = scmr::RStartServiceW { service: HANDLE, arguments: Vec::new() };
+    let [started] = check_call("RStartServiceW", [start]);
     assert_eq!(started, done);
     let [status] = check_call("RQueryServiceStatus", [scmr::RQueryServiceStatus { service: HANDLE }]);
     assert_eq!(status, running);

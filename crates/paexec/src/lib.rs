@@ -24,7 +24,7 @@ mod text;
 
 pub use error::DecodeError;
 pub use message::{CodePages, Message, MessageBody, StartApp};
-pub use run_name::RunName;
+pub use run_name::{Naming, PipeNames, PipeSecret, RunName};
 pub use settings::{
     ABOVE_NORMAL_PRIORITY_CLASS, BELOW_NORMAL_PRIORITY_CLASS, FileInfo, HIGH_PRIORITY_CLASS,
     IDLE_PRIORITY_CLASS, NORMAL_PRIORITY_CLASS, REALTIME_PRIORITY_CLASS, Settings, TIMED_OUT,

@@ -4,7 +4,7 @@ use wire::{Reader, Writer, decode_utf16_lossy};
 use zeroize::Zeroizing;
 
 use crate::error::DecodeError;
-use crate::run_name::RunName;
+use crate::run_name::{Naming, RunName};
 use crate::settings::Settings;
 use crate::text::{read_string, write_string};
 
@@ -134,7 +134,7 @@ pub struct StartApp {
 impl StartApp {
     /// The run that this message starts.
     pub fn run_name(&self) -> RunName {
-        RunName { number: self.process_id, host: self.host.clone() }
+        RunName { naming: Naming::PaExec, number: self.process_id, host: self.host.clone() }
     }
 }
 

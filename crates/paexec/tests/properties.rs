@@ -4,7 +4,8 @@ use proptest::{collection::vec, prelude::*};
 use zeroize::Zeroizing;
 
 fn run_name() -> impl Strategy<Value = RunName> {
-    (any::<u32>(), "[^\0]{1,20}").prop_map(|(number, host)| RunName { number, host })
+    let naming = prop_oneof![Just(Naming::Own), Just(Naming::PaExec)];
+    (naming, any::<u32>(), "[^\0]{1,20}").prop_map(|(naming, number, host)| RunName { naming, number, host })
 }
 
 fn file_info() -> impl Strategy<Value = FileInfo> {
@@ -77,9 +78,22 @@ proptest! {
     }
 
     #[test]
-    fn any_name_is_parsed_without_panic(name in "(?i:paexec-)?[-0-9]{0,12}.{0,20}") {
+    fn any_name_is_parsed_without_panic(name in "(?i:paexec-|native.windows.psexec-)?[-0-9]{0,12}.{0,20}") {
         if let Some(run) = RunName::parse(&name) {
             prop_assert!([run.service().to_lowercase(), run.executable().to_lowercase()].contains(&name.to_lowercase()));
+        }
+    }
+
+    #[test]
+    fn secrets_parse_back(bytes: [u8; 16]) {
+        let secret = PipeSecret::new(bytes);
+        prop_assert!(PipeSecret::parse(&secret.argument()) == Some(secret));
+    }
+
+    #[test]
+    fn any_argument_is_parsed_without_panic(argument in "[0-9a-fA-F]{0,40}.{0,3}") {
+        if let Some(secret) = PipeSecret::parse(&argument) {
+            prop_assert_eq!(secret.argument(), argument);
         }
     }
 

@@ -2,7 +2,7 @@
 #[path = "../../../tests/vectors/mod.rs"]
 mod vectors;
 
-use paexec::{Message, MessageBody, NORMAL_PRIORITY_CLASS, RunName, Settings, StartApp, TIMED_OUT};
+use paexec::{Message, MessageBody, NORMAL_PRIORITY_CLASS, Naming, RunName, Settings, StartApp, TIMED_OUT};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
@@ -14,9 +14,11 @@ fn names() {
         let run = run_name(vector);
         assert_eq!(run.service(), text(&vector["service"]));
         assert_eq!(run.executable(), text(&vector["executable"]));
-        assert_eq!(run.stdout_pipe(), text(&vector["stdout"]));
-        assert_eq!(run.stderr_pipe(), text(&vector["stderr"]));
-        assert_eq!(run.stdin_pipe(), text(&vector["stdin"]));
+        let pipes = run.paexec_pipes();
+        assert_eq!(pipes.main, text(&vector["executable"]));
+        assert_eq!(pipes.stdout, text(&vector["stdout"]));
+        assert_eq!(pipes.stderr, text(&vector["stderr"]));
+        assert_eq!(pipes.stdin, text(&vector["stdin"]));
         assert_eq!(run.unique_id(), number(&vector["unique_id"]));
     }
 }
@@ -100,7 +102,11 @@ fn settings_of(options: &Value) -> Settings {
 }
 
 fn run_name(vector: &Value) -> RunName {
-    RunName { number: number(&vector["number"]), host: text(&vector["host"]).to_owned() }
+    RunName {
+        naming: Naming::PaExec,
+        number: number(&vector["number"]),
+        host: text(&vector["host"]).to_owned(),
+    }
 }
 
 fn number(value: &Value) -> u32 {

@@ -5,11 +5,12 @@
 use std::time::{Duration, Instant};
 
 use msrpc::scmr::*;
-use paexec::RunName;
+use paexec::{Naming, PipeNames, RunName};
 use smb_client::{Loss, NtStatus, Session, Tree};
 use tokio::time::{sleep, timeout};
 
 use crate::error::{At, ErrorKind, Failure, ServiceMisbehaved, Step};
+use crate::random::pipe_secret;
 use crate::report::Warning;
 use crate::scm::ServiceManager;
 use crate::trace::Trace;
@@ -83,7 +84,10 @@ pub(crate) struct CreatedService<'d> {
 }
 
 /// A service that was started.
-pub(crate) struct StartedService<'d>(CreatedService<'d>);
+pub(crate) struct StartedService<'d> {
+    service: CreatedService<'d>,
+    pipes: PipeNames,
+}
 
 impl<'a> Deployment<'a> {
     /// Connects both shares; nothing is on the host yet.
@@ -391,50 +395,64 @@ impl<'a> Deployment<'a> {
 }
 
 impl<'d> CreatedService<'d> {
-    /// Starts the service.
+    /// Starts the service. Our own is told the names of its pipes only now: who sees its file and its configuration
+    /// must not be able to make one of them first. Of another's service the names follow from the file's.
     pub(crate) async fn start(self) -> Result<StartedService<'d>, Failure> {
-        match within(START, self.manager.call(&RStartServiceW { service: self.handle })).await {
+        let (pipes, arguments) = match self.name.naming {
+            Naming::Own => {
+                let secret = pipe_secret().at(Step::StartService)?;
+                (secret.pipes(), vec![secret.argument()])
+            }
+            Naming::PaExec => (self.name.paexec_pipes(), Vec::new()),
+        };
+        let start = RStartServiceW { service: self.handle, arguments };
+        match within(START, self.manager.call(&start)).await {
             Err(ErrorKind::ServiceManager { code: ERROR_SERVICE_ALREADY_RUNNING, .. }) => {}
             started => {
                 started.at(Step::StartService)?;
             }
         }
         self.trace.note("started the service");
-        Ok(StartedService(self))
+        Ok(StartedService { service: self, pipes })
     }
 }
 
 impl StartedService<'_> {
     /// Name of the run.
     pub(crate) fn name(&self) -> &RunName {
-        self.0.name
+        self.service.name
+    }
+
+    /// Names of its pipes.
+    pub(crate) fn pipes(&self) -> &PipeNames {
+        &self.pipes
     }
 
     /// IPC$, where its pipes are.
     pub(crate) fn ipc(&self) -> &Tree {
-        self.0.ipc
+        self.service.ipc
     }
 
     /// START_APP may reach the service from now on: a process that runs is worth waiting for a host that is frozen.
     pub(crate) fn record_process(&mut self) {
-        self.0.record.process_may_run = true;
-        self.0.ipc.grant_silence(SILENCE);
+        self.service.record.process_may_run = true;
+        self.service.ipc.grant_silence(SILENCE);
     }
 
     /// Marks the running service for deletion: from now on Windows removes it as soon as it has stopped, whatever
     /// becomes of us. [MS-SCMR] 3.1.4.3 allows it for a running service.
     pub(crate) async fn mark_for_delete(&mut self) -> Result<(), ErrorKind> {
-        let service = self.0.handle;
-        if self.0.record.service == ServiceState::Created(service) {
-            within(REQUEST, self.0.manager.call(&RDeleteService { service })).await?;
-            self.0.record.service = ServiceState::MarkedForDelete(service);
+        let service = self.service.handle;
+        if self.service.record.service == ServiceState::Created(service) {
+            within(REQUEST, self.service.manager.call(&RDeleteService { service })).await?;
+            self.service.record.service = ServiceState::MarkedForDelete(service);
         }
         Ok(())
     }
 
     /// Why the service does not serve its pipe: it has stopped, if it has.
     pub(crate) async fn check_running(&mut self) -> Result<(), ErrorKind> {
-        match within(REQUEST, exit_code(self.0.manager, self.0.handle)).await? {
+        match within(REQUEST, exit_code(self.service.manager, self.service.handle)).await? {
             Some(win32_exit_code) => Err(ErrorKind::ServiceStopped { win32_exit_code }),
             None => Ok(()),
         }

@@ -8,7 +8,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use paexec::{CodePages, Message, MessageBody, RunName};
+use paexec::{CodePages, Message, MessageBody, PipeNames};
 use smb_client::{NtStatus, Pipe, PipeAccess, PipeRead, Repetition, Tree};
 
 use crate::deployment::StartedService;
@@ -52,19 +52,19 @@ impl ServicePipes {
     /// Opens the main pipe, together with the settings and their answer, and the std pipes; marks the service for
     /// deletion meanwhile.
     ///
-    /// RStartServiceW may return before the service has made its pipe: it is asked for again after one millisecond, and
-    /// then ever more slowly.
+    /// RStartServiceW may return before the service has made its pipes, as that is what the service does first when it
+    /// has been told their names: they are asked for again after one millisecond, and then ever more slowly.
     pub(crate) async fn open(service: &mut StartedService<'_>, process: &Process) -> Result<Self, Failure> {
         let ipc = service.ipc().clone();
-        let main_name = service.name().executable();
+        let names = service.pipes().clone();
         let settings = settings::encode(service.name(), process).at(Step::StartProcess)?;
-        let mut std = matches!(process.mode, Mode::Piped { .. }).then(|| StdPipes::of(service.name()));
+        let mut std = matches!(process.mode, Mode::Piped { .. }).then(|| StdPipes::of(&names));
         let started = Instant::now();
         let mut asked = started;
         let mut pauses = Pauses::new();
         loop {
             let (main, opened, marked) = tokio::join!(
-                within(OPEN, open_main(&ipc, &main_name, &settings)),
+                within(OPEN, open_main(&ipc, &names.main, &settings)),
                 StdPipes::try_open(&mut std, &ipc),
                 service.mark_for_delete(),
             );
@@ -100,12 +100,12 @@ async fn open_main(ipc: &Tree, name: &str, settings: &[u8]) -> Result<(Pipe, Pee
 }
 
 impl StdPipes {
-    fn of(name: &RunName) -> Self {
-        let pipe = |name, access| StdPipe { name, access, opened: None };
+    fn of(names: &PipeNames) -> Self {
+        let pipe = |name: &String, access| StdPipe { name: name.clone(), access, opened: None };
         StdPipes {
-            stdout: pipe(name.stdout_pipe(), PipeAccess::Read),
-            stderr: pipe(name.stderr_pipe(), PipeAccess::Read),
-            stdin: pipe(name.stdin_pipe(), PipeAccess::Write),
+            stdout: pipe(&names.stdout, PipeAccess::Read),
+            stderr: pipe(&names.stderr, PipeAccess::Read),
+            stdin: pipe(&names.stdin, PipeAccess::Write),
         }
     }
 

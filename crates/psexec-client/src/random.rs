@@ -1,5 +1,5 @@
 //! Random numbers, and the names that are made of them.
-use paexec::RunName;
+use paexec::{Naming, PipeSecret, RunName};
 
 use crate::error::ErrorKind;
 
@@ -8,8 +8,15 @@ pub(crate) fn random() -> Result<u32, ErrorKind> {
 }
 
 /// A name for a run from this machine. Ours have the top bit set, see [`RunName::is_ours`].
-pub(crate) fn run_name() -> Result<RunName, ErrorKind> {
-    Ok(RunName { number: random()? | 1 << 31, host: local_host_name() })
+pub(crate) fn run_name(naming: Naming) -> Result<RunName, ErrorKind> {
+    Ok(RunName { naming, number: random()? | 1 << 31, host: local_host_name() })
+}
+
+/// What the pipes of a run are named after.
+pub(crate) fn pipe_secret() -> Result<PipeSecret, ErrorKind> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| ErrorKind::Internal(error.to_string()))?;
+    Ok(PipeSecret::new(bytes))
 }
 
 /// This machine's name, of characters that file, service and pipe names can have.

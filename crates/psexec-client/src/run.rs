@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use paexec::RunName;
+use paexec::{Naming, RunName};
 use smb_client::{Session, SessionId, Tree};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
@@ -94,6 +94,7 @@ enum Ran {
 impl Run {
     async fn drive(mut self, service: ServiceImage) -> Done {
         let unchanged = |failure| Done { outcome: Err(failure), changed: false, warnings: Vec::new() };
+        let naming = service.naming();
         let image = match service.read().at(Step::ReadServiceImage) {
             Ok(image) => image,
             Err(failure) => return unchanged(failure),
@@ -104,7 +105,7 @@ impl Run {
         };
         match connected {
             Ok(session) => {
-                let (outcome, warnings) = self.run_over(session, image).await;
+                let (outcome, warnings) = self.run_over(session, naming, image).await;
                 Done { outcome, changed: true, warnings }
             }
             Err(failure) => unchanged(failure),
@@ -115,12 +116,13 @@ impl Run {
     async fn run_over(
         &mut self,
         session: Session,
+        naming: Naming,
         image: Cow<'static, [u8]>,
     ) -> (Result<Outcome, Failure>, Vec<Warning>) {
         let mut all = Vec::new();
         let mut names = 1;
         let outcome = loop {
-            match self.attempt(&session, &image).await {
+            match self.attempt(&session, naming, &image).await {
                 Attempt::Ended { outcome, warnings } => {
                     all.extend(warnings);
                     break outcome;
@@ -146,9 +148,9 @@ impl Run {
     }
 
     /// Deploys the service under a new name, has it run the process, and removes it.
-    async fn attempt(&mut self, session: &Session, image: &[u8]) -> Attempt {
+    async fn attempt(&mut self, session: &Session, naming: Naming, image: &[u8]) -> Attempt {
         let over = |failure| Attempt::Ended { outcome: Err(failure), warnings: Vec::new() };
-        let name = match run_name().at(Step::Connect) {
+        let name = match run_name(naming).at(Step::Connect) {
             Ok(name) => name,
             Err(failure) => return over(failure),
         };

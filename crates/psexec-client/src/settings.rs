@@ -66,6 +66,8 @@ fn class(priority: Priority) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use paexec::Naming;
+
     use super::*;
 
     fn settings(mode: Mode) -> Settings {
@@ -81,7 +83,7 @@ mod tests {
             priority: Priority::Normal,
             timeout: None,
         };
-        let name = RunName { number: 7, host: "controller".to_owned() };
+        let name = RunName { naming: Naming::Own, number: 7, host: "controller".to_owned() };
         let message = Message::decode(&encode(&name, &process).expect("settings")).expect("a message");
         match message.body {
             MessageBody::Settings(settings) => *settings,

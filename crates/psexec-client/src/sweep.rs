@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use msrpc::scmr::*;
-use paexec::RunName;
+use paexec::{Naming, RunName};
 use smb_client::Tree;
 use tokio::task::JoinSet;
 
@@ -107,10 +107,12 @@ struct File {
     age: Duration,
 }
 
-/// Files of ADMIN$ that bear a run's name. As many as fit into one answer: the next run goes on.
+/// Files of ADMIN$ that bear a run's name, of our own or PAExec's. As many as fit into one answer: the next run goes on.
 async fn list_files(admin: &Tree) -> Result<BTreeMap<String, File>, ErrorKind> {
-    let entries = admin.root().list("PAExec-*.exe").await?;
-    let runs = entries.into_iter().filter_map(|entry| Some((RunName::parse(&entry.name)?, entry)));
+    let list = async |naming: Naming| admin.root().list(&format!("{}*.exe", naming.prefix())).await;
+    let (own, paexecs) = tokio::try_join!(list(Naming::Own), list(Naming::PaExec))?;
+    let entries = own.into_iter().chain(paexecs);
+    let runs = entries.filter_map(|entry| Some((RunName::parse(&entry.name)?, entry)));
     Ok(runs.map(|(run, entry)| (key(&run), File { name: entry.name, run, age: entry.age })).collect())
 }
 

@@ -5,7 +5,7 @@ use std::os::windows::io::AsHandle;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use paexec::{CodePages, Message, RunName, StartApp};
+use paexec::{CodePages, Message, PipeNames, PipeSecret, RunName, StartApp};
 use windows_sys::Win32::Globalization::{GetACP, GetOEMCP};
 use zeroize::Zeroizing;
 
@@ -26,25 +26,58 @@ pub(crate) enum Reason {
 
 /// The pipes of the service.
 pub(crate) struct Host {
-    /// Whom the pipes of the streams are for, if the file is named for a run.
-    run_name: Option<RunName>,
-    /// The executable's file, and so the main pipe's name.
-    file_name: String,
+    main_name: String,
+    /// Of all pipes, unless only START_APP will tell them.
+    names: Option<PipeNames>,
+    client: Client,
     main: Arc<Pipe>,
     /// Made before the client asks for them, so that it can open all pipes at once.
     client_pipes: Option<ClientPipes>,
     stop: Arc<Event>,
 }
 
+/// Who the service is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Client {
+    /// Our own, which knows the pipes' secret.
+    Ours,
+    /// Our own, which takes the service for another's, as `PSEXEC_SERVICE_EXE` makes it do.
+    OursWithoutSecret,
+    /// Another, such as pypsexec.
+    Another,
+}
+
 impl Host {
-    /// Makes the pipes, which are named after the executable's file.
-    pub(crate) fn new(file_name: &str, stop: &Arc<Event>) -> io::Result<Self> {
-        let run_name = RunName::parse(file_name);
+    /// Makes the pipes, named after the secret that our client has started the service with.
+    pub(crate) fn of_secret(secret: &PipeSecret, stop: &Arc<Event>) -> io::Result<Self> {
+        let names = secret.pipes();
+        Self::new(names.main.clone(), Some(names), Client::Ours, stop)
+    }
+
+    /// Makes the pipes, named after the executable's file as PAExec's are; `run_name` is what the file's name says.
+    pub(crate) fn of_file(
+        file_name: &str,
+        run_name: Option<&RunName>,
+        stop: &Arc<Event>,
+    ) -> io::Result<Self> {
+        let is_ours = run_name.is_some_and(RunName::is_ours);
+        let client = if is_ours { Client::OursWithoutSecret } else { Client::Another };
+        Self::new(file_name.to_owned(), run_name.map(RunName::paexec_pipes), client, stop)
+    }
+
+    /// All pipes are new and ours, or there are none. The main one comes last: who finds it finds the others.
+    fn new(
+        main_name: String,
+        names: Option<PipeNames>,
+        client: Client,
+        stop: &Arc<Event>,
+    ) -> io::Result<Self> {
         Ok(Self {
-            file_name: file_name.to_owned(),
-            main: Arc::new(Pipe::message_server(file_name)?),
-            client_pipes: run_name.as_ref().map(ClientPipes::create).transpose()?,
-            run_name,
+            client_pipes: names.as_ref().map(ClientPipes::create).transpose()?,
+            main: Arc::new(Pipe::message_server(&main_name)?),
+            main_name,
+            names,
+            client,
             stop: Arc::clone(stop),
         })
     }
@@ -60,7 +93,7 @@ impl Host {
             }
             // pypsexec comes again as soon as it has a result, with the next process, and takes a busy pipe for a
             // failure.
-            let next = Pipe::next_message_server(&self.file_name)?;
+            let next = Pipe::next_message_server(&self.main_name)?;
             match self.attend_to_client() {
                 End::Stopped => return Ok(Reason::Stopped),
                 End::ClientGone => return Ok(Reason::Abandoned),
@@ -69,15 +102,17 @@ impl Host {
             patience = self.patience_for_the_next();
             self.main = Arc::new(next);
             drop(self.client_pipes.take());
-            self.client_pipes = self.run_name.as_ref().and_then(|name| ClientPipes::create(name).ok());
+            self.client_pipes = self.names.as_ref().and_then(|names| ClientPipes::create(names).ok());
         }
     }
 
     /// Our own client comes once, and if it was lost right behind the result, it comes back to look whether the service
     /// has ended. Others let a service run one process after another.
     fn patience_for_the_next(&self) -> Duration {
-        let ours = self.run_name.as_ref().is_some_and(RunName::is_ours);
-        if ours { PATIENCE_FOR_OURS } else { PATIENCE_FOR_OTHERS }
+        match self.client {
+            Client::Ours | Client::OursWithoutSecret => PATIENCE_FOR_OURS,
+            Client::Another => PATIENCE_FOR_OTHERS,
+        }
     }
 
     /// Talks to one client. One who leaves without a process counts as served.
@@ -110,10 +145,19 @@ impl Host {
                         self.wait_for_departure();
                         return self.end_without_run();
                     };
+                    let names = self.names_for(&start);
                     let prepared = self.client_pipes.take();
-                    return run.perform(&settings, || client_pipes(prepared, &start));
+                    return run.perform(&settings, || client_pipes(prepared, &names));
                 }
             }
+        }
+    }
+
+    /// Our client has none of its own to tell.
+    fn names_for(&self, start: &StartApp) -> PipeNames {
+        match (&self.names, self.client) {
+            (Some(names), Client::Ours) => names.clone(),
+            _ => start.run_name().paexec_pipes(),
         }
     }
 
@@ -166,20 +210,20 @@ enum Received {
 }
 
 /// Those that are there if they bear the right names, else new ones.
-fn client_pipes(prepared: Option<ClientPipes>, start: &StartApp) -> io::Result<ClientPipes> {
-    let run_name = start.run_name();
+fn client_pipes(prepared: Option<ClientPipes>, names: &PipeNames) -> io::Result<ClientPipes> {
     match prepared {
-        Some(pipes) if same_pipes(&pipes.run_name, &run_name) => Ok(pipes),
+        Some(pipes) if same_pipes(&pipes.names, names) => Ok(pipes),
         other => {
             drop(other);
-            ClientPipes::create(&run_name)
+            ClientPipes::create(names)
         }
     }
 }
 
 /// Windows compares pipe names without regard to case.
-fn same_pipes(left: &RunName, right: &RunName) -> bool {
-    left.number == right.number && left.host.to_lowercase() == right.host.to_lowercase()
+fn same_pipes(left: &PipeNames, right: &PipeNames) -> bool {
+    let pairs = [(&left.stdin, &right.stdin), (&left.stdout, &right.stdout), (&left.stderr, &right.stderr)];
+    pairs.into_iter().all(|(left, right)| left.to_lowercase() == right.to_lowercase())
 }
 
 fn code_pages() -> CodePages {

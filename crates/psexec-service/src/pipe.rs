@@ -91,7 +91,7 @@ impl Pipe {
     /// Not one of `CreatePipe`, whose ends are synchronous.
     pub(crate) fn to_process(direction: Direction) -> io::Result<(Self, OwnedHandle)> {
         // A name that nobody can guess, and take before.
-        let name = format!("native.windows.psexec-{:016x}", random()?);
+        let name = format!("native.windows.psexec-process-{:016x}", random()?);
         let mode = BYTES | PIPE_REJECT_REMOTE_CLIENTS;
         let server = Self::create(&name, direction.access(), mode, Instance::Only)?;
         // The attributes as well, as CreatePipe gives them: programs ask what kind of file their stream is.

@@ -7,8 +7,9 @@ use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use paexec::{Naming, PipeSecret, RunName};
 use windows_sys::Win32::Foundation::{
-    ERROR_CALL_NOT_IMPLEMENTED, ERROR_EXCEPTION_IN_SERVICE, ERROR_INVALID_NAME, ERROR_NOT_ENOUGH_MEMORY,
+    ERROR_CALL_NOT_IMPLEMENTED, ERROR_EXCEPTION_IN_SERVICE, ERROR_INVALID_NAME, ERROR_INVALID_PARAMETER,
     NO_ERROR,
 };
 use windows_sys::Win32::System::Services::{
@@ -23,12 +24,12 @@ use crate::removal::remove;
 use crate::wait::Event;
 use crate::wide::{check, system_code, system_error};
 
-/// Makes the pipes, and hands the thread over to the service control manager until the service has stopped.
+/// Hands the thread over to the service control manager until the service has stopped.
 ///
-/// The pipes come first: the client's call that starts the service returns when the dispatcher has been reached, and
-/// then finds them at once.
+/// Pipes that are named after the file come first: everybody who sees the file can make one of that name before. Then
+/// this fails, and so does the client's call that waits for the dispatcher to be reached; nobody is sent anything.
 pub(crate) fn dispatch() -> io::Result<()> {
-    *PREPARED.lock().unwrap_or_else(PoisonError::into_inner) = Some(Prepared::new());
+    *PREPARED.lock().unwrap_or_else(PoisonError::into_inner) = Some(Prepared::new()?);
     // Not looked at for a service that has its process for itself.
     let mut name = [0u16; 1];
     let table = [
@@ -42,10 +43,16 @@ pub(crate) fn dispatch() -> io::Result<()> {
 /// Called by the dispatcher on a thread of its own.
 unsafe extern "system" fn service_main(count: u32, arguments: *mut *mut u16) {
     // SAFETY: the dispatcher passes `count` terminated strings.
-    let service_name = unsafe { first_argument(count, arguments) };
+    let arguments = unsafe { texts(count, arguments) };
     let prepared = PREPARED.lock().unwrap_or_else(PoisonError::into_inner).take();
     // Made before the dispatcher was called, and taken only here, once.
-    let Some(Prepared { host, stop: Ok(stop) }) = prepared else { return };
+    let Some(Prepared { host, stop }) = prepared else { return };
+    // Before anything else: our client asks for the pipes as soon as this function has been called.
+    let host = match host {
+        Some(host) => Ok(host),
+        None => host_of_secret(&arguments, &stop),
+    };
+    let service_name = arguments.into_iter().next().unwrap_or_default();
     // The handler may be called as long as the process lives.
     let control: &'static Control = Box::leak(Box::new(Control { stop, status: AtomicPtr::new(null_mut()) }));
     let context = std::ptr::from_ref(control).cast_mut().cast();
@@ -92,44 +99,51 @@ unsafe extern "system" fn control_handler(
     }
 }
 
-/// The service's name.
+/// The pipes that our client has named in starting the service: its one argument, behind the service's name.
+fn host_of_secret(arguments: &[String], stop: &Arc<Event>) -> io::Result<Host> {
+    let secret = arguments.last().and_then(|argument| PipeSecret::parse(argument));
+    Host::of_secret(&secret.ok_or_else(|| system_error(ERROR_INVALID_PARAMETER))?, stop)
+}
+
+/// The service's name, and what it was started with.
 ///
 /// # Safety
 ///
 /// There are `count` arguments, all of them terminated strings.
-unsafe fn first_argument(count: u32, arguments: *mut *mut u16) -> String {
-    if count == 0 || arguments.is_null() {
-        return String::new();
+unsafe fn texts(count: u32, arguments: *mut *mut u16) -> Vec<String> {
+    if arguments.is_null() {
+        return Vec::new();
     }
-    // SAFETY: there is at least one argument, and it has a terminator; nothing beyond that is read.
-    let units = unsafe {
-        let first = *arguments;
-        let length = (0..).take_while(|index| *first.add(*index) != 0).count();
-        std::slice::from_raw_parts(first, length)
-    };
-    String::from_utf16_lossy(units)
+    // SAFETY: there are `count` pointers.
+    let pointers = unsafe { std::slice::from_raw_parts(arguments, count as usize) };
+    let texts = pointers.iter().map(|first| {
+        // SAFETY: the string has a terminator; nothing beyond that is read.
+        let units = unsafe {
+            let length = (0..).take_while(|index| *first.add(*index) != 0).count();
+            std::slice::from_raw_parts(*first, length)
+        };
+        String::from_utf16_lossy(units)
+    });
+    texts.collect()
 }
 
 /// What the main thread makes for the service's own.
 struct Prepared {
-    host: io::Result<Host>,
-    stop: io::Result<Arc<Event>>,
+    /// `None` if it takes the secret that only the service's own thread is told.
+    host: Option<Host>,
+    stop: Arc<Event>,
 }
 
 impl Prepared {
-    fn new() -> Self {
-        let stop = Event::new().map(Arc::new);
-        let host = match &stop {
-            Ok(stop) => Self::host(stop),
-            Err(_) => Err(system_error(ERROR_NOT_ENOUGH_MEMORY)),
-        };
-        Self { host, stop }
-    }
-
-    fn host(stop: &Arc<Event>) -> io::Result<Host> {
+    fn new() -> io::Result<Self> {
+        let stop = Arc::new(Event::new()?);
         let executable = env::current_exe()?;
         let file_name = executable.file_name().and_then(|name| name.to_str());
-        Host::new(file_name.ok_or_else(|| system_error(ERROR_INVALID_NAME))?, stop)
+        let file_name = file_name.ok_or_else(|| system_error(ERROR_INVALID_NAME))?;
+        let run_name = RunName::parse(file_name);
+        let is_told = run_name.as_ref().is_some_and(|name| name.naming == Naming::Own);
+        let host = (!is_told).then(|| Host::of_file(file_name, run_name.as_ref(), &stop)).transpose()?;
+        Ok(Self { host, stop })
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
-use paexec::RunName;
+use paexec::PipeNames;
 
 use crate::pipe::{Direction, Outcome, Pipe};
 use crate::process::StandardStreams;
@@ -32,22 +32,20 @@ impl Events {
 }
 
 /// The client's three pipes.
-#[derive(Debug)]
 pub(crate) struct ClientPipes {
-    /// The run they are named for.
-    pub(crate) run_name: RunName,
+    pub(crate) names: PipeNames,
     stdout: Pipe,
     stderr: Pipe,
     stdin: Pipe,
 }
 
 impl ClientPipes {
-    pub(crate) fn create(run_name: &RunName) -> io::Result<Self> {
+    pub(crate) fn create(names: &PipeNames) -> io::Result<Self> {
         Ok(Self {
-            stdout: Pipe::stream_server(&run_name.stdout_pipe(), Direction::Outbound)?,
-            stderr: Pipe::stream_server(&run_name.stderr_pipe(), Direction::Outbound)?,
-            stdin: Pipe::stream_server(&run_name.stdin_pipe(), Direction::Inbound)?,
-            run_name: run_name.clone(),
+            stdout: Pipe::stream_server(&names.stdout, Direction::Outbound)?,
+            stderr: Pipe::stream_server(&names.stderr, Direction::Outbound)?,
+            stdin: Pipe::stream_server(&names.stdin, Direction::Inbound)?,
+            names: names.clone(),
         })
     }
 

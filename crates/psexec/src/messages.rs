@@ -254,11 +254,12 @@ fn share_hint(status: NtStatus) -> Option<&'static str> {
         }
         NtStatus::DISK_FULL => "There is no room left on the disk that holds Windows.",
         NtStatus::SHARING_VIOLATION | NtStatus::DELETE_PENDING => {
-            "Another program holds the file open, often an antivirus program: exclude PAExec-*.exe in the Windows folder \
-             from its scans."
+            "Another program holds the file open, often an antivirus program: exclude native.windows.psexec-*.exe in \
+             the Windows folder from its scans."
         }
         NtStatus::VIRUS_INFECTED | NtStatus::VIRUS_DELETED => {
-            "The host's antivirus program takes the service for malware: exclude PAExec-*.exe in the Windows folder."
+            "The host's antivirus program takes the service for malware: exclude native.windows.psexec-*.exe in the \
+             Windows folder."
         }
         NtStatus::OBJECT_NAME_NOT_FOUND => ANTIVIRUS,
         NtStatus::REQUEST_NOT_ACCEPTED | NtStatus::INSUFFICIENT_RESOURCES => {
@@ -277,23 +278,24 @@ fn service_manager_hint(code: u32) -> Option<&'static str> {
         win32::ERROR_ACCESS_DENIED => ACCESS_DENIED,
         win32::ERROR_FILE_NOT_FOUND | win32::ERROR_PATH_NOT_FOUND => {
             "The file that was uploaded has vanished before it was started, as it does when an antivirus program \
-             quarantines it: exclude PAExec-*.exe in the Windows folder."
+             quarantines it: exclude native.windows.psexec-*.exe in the Windows folder."
         }
         win32::ERROR_BAD_EXE_FORMAT | win32::ERROR_EXE_MACHINE_TYPE_MISMATCH => {
             "The host cannot execute the service, which is a program for 64-bit Windows on x86."
         }
         win32::ERROR_VIRUS_INFECTED | win32::ERROR_VIRUS_DELETED => {
-            "The host's antivirus program takes the service for malware: exclude PAExec-*.exe in the Windows folder."
+            "The host's antivirus program takes the service for malware: exclude native.windows.psexec-*.exe in the \
+             Windows folder."
         }
         win32::ERROR_INVALID_IMAGE_HASH
         | win32::ERROR_ACCESS_DISABLED_BY_POLICY
         | win32::ERROR_SYSTEM_INTEGRITY_POLICY_VIOLATION => {
             "A policy of the host (AppLocker, software restriction, application control) forbids the service to run: allow \
-             PAExec-*.exe in the Windows folder."
+             native.windows.psexec-*.exe in the Windows folder."
         }
         win32::ERROR_SERVICE_REQUEST_TIMEOUT => {
             "The service did not report in time: the host is busy, or an antivirus program holds the service up; exclude \
-             PAExec-*.exe in the Windows folder from its scans."
+             native.windows.psexec-*.exe in the Windows folder from its scans."
         }
         win32::ERROR_SERVICE_DATABASE_LOCKED => {
             "Another program keeps the host's service database locked, as an installation or an update does: try again \
@@ -355,7 +357,8 @@ const ACCESS_DENIED: &str = "The account must be a member of the host's group Ad
     HKLM\\SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Policies\\System.";
 
 const ANTIVIRUS: &str = "The service has ended before it could be used, or its file has vanished, as both do when \
-    an antivirus program stops it: exclude PAExec-*.exe in the Windows folder, and look into the host's event log.";
+    an antivirus program stops it: exclude native.windows.psexec-*.exe in the Windows folder, and look into the \
+    host's event log.";
 
 const ENCRYPTION: &str = "Hosts encrypt since Windows 8 and Windows Server 2012. With encrypt: no the module goes \
     on without, and then whoever is on the way between can read everything: the command, its input and output, and \

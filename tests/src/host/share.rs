@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use super::named::Named;
 
 /// Names of what runs and tests leave behind begin with one of these.
-const OURS: [&str; 2] = ["PAExec", "native-windows"];
+const OURS: [&str; 3] = ["PAExec", "native.windows", "native-windows"];
 
 /// Runs a program that deletes a file and lists it, as soon as the pipe of standard input is closed behind the
 /// credentials, until the file is gone. A program that has just ended keeps its file for a moment.

@@ -2,6 +2,7 @@
 //!
 //! [MS-SCMR]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-scmr/705b624a-13de-43cc-b8a2-99573da3635f
 use alloc::{string::String, vec::Vec};
+use core::fmt;
 
 use super::answers::{
     CreateServiceAnswer, EnumServicesStatusAnswer, HandleAnswer, ReturnCodeAnswer, ServiceStatusAnswer,
@@ -268,11 +269,21 @@ impl Call for ROpenServiceW {
     }
 }
 
-/// Starts a service without arguments, [MS-SCMR] 3.1.4.19.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Starts a service, [MS-SCMR] 3.1.4.19.
+#[derive(Clone, PartialEq, Eq)]
 pub struct RStartServiceW {
     /// Of a service, with [`SERVICE_START`](super::SERVICE_START).
     pub service: Handle,
+    /// For the service's own function, behind the service's name. At most 1024.
+    pub arguments: Vec<String>,
+}
+
+/// Says how many arguments there are, not what: they may be secret.
+impl fmt::Debug for RStartServiceW {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.arguments.len();
+        formatter.debug_struct(Self::NAME).field("service", &self.service).field("arguments", &count).finish()
+    }
 }
 
 impl Call for RStartServiceW {
@@ -283,13 +294,30 @@ impl Call for RStartServiceW {
     fn encode(&self) -> Vec<u8> {
         let mut ndr = NdrWriter::new();
         ndr.fixed(&self.service.0);
-        let (argument_count, arguments) = (0, 0);
-        ndr.words([argument_count, arguments]);
+        ndr.count(self.arguments.len());
+        ndr.pointer(!self.arguments.is_empty());
+        if !self.arguments.is_empty() {
+            ndr.count(self.arguments.len());
+            self.arguments.iter().for_each(|_| ndr.pointer(true));
+            self.arguments.iter().for_each(|argument| ndr.string(argument));
+        }
         ndr.into_stub()
     }
 
     fn decode(stub: &[u8]) -> Result<Self, NdrError> {
-        Ok(Self { service: decode_handle(stub)? })
+        let mut ndr = NdrReader::new(stub);
+        let service = Handle(ndr.fixed()?);
+        let _argument_count = ndr.u32()?;
+        let mut arguments = Vec::new();
+        if ndr.pointer()? {
+            // Null pointers are no arguments.
+            for present in ndr.pointer_array()? {
+                if present {
+                    arguments.push(ndr.string()?);
+                }
+            }
+        }
+        Ok(Self { service, arguments })
     }
 }
 

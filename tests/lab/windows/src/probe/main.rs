@@ -19,10 +19,13 @@
 //! | `session` | prints the session's number |
 //! | `siblings` | prints the ids of the other processes of this program |
 //! | `sleep MS` | sleeps, prints `slept` |
+//! | `squat LOG` | makes the pipe of every executable that appears in `C:\windows`, until there is a file LOG with the suffix `.stop`; writes to LOG what it has made, and what it is sent |
 //! | `touch FILE MS` | writes the file after so long |
 //! | `tree MS` | runs with a child and a grandchild, which all sleep so long |
 //! | `whoami` | prints the user's name |
 
+#[cfg(windows)]
+mod squat;
 #[cfg(windows)]
 mod windows;
 

@@ -1,6 +1,7 @@
 use std::env;
 use std::fs;
 use std::io::{self, BufRead, Read, Write};
+use std::path::Path;
 use std::process::{Child, Command, ExitCode};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use windows_sys::Win32::System::Threading::{
 };
 use windows_sys::Win32::System::WindowsProgramming::GetUserNameW;
 
-type Outcome = Result<i32, Box<dyn std::error::Error>>;
+pub(crate) type Outcome = Result<i32, Box<dyn std::error::Error>>;
 
 pub(crate) fn main() -> ExitCode {
     let arguments: Vec<String> = env::args_os().skip(1).map(|text| text.to_string_lossy().into()).collect();
@@ -48,6 +49,7 @@ fn run(arguments: &[&str]) -> Outcome {
         ["session"] => print(&session().to_string()),
         ["siblings"] => print(&siblings()?.join(" ")),
         ["sleep", ms] => sleep(milliseconds(ms)?),
+        ["squat", log] => crate::squat::squat(Path::new(log)),
         ["touch", file, ms] => touch(file, milliseconds(ms)?),
         ["tree", ms] => tree(&["branch", ms]),
         ["branch", ms] => tree(&["sleep", ms]),

@@ -1,16 +1,20 @@
 //! The service by itself, without the module: nobody comes, or somebody who does not keep to the protocol.
 
+mod names;
+
 use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use end_to_end::folders;
 use end_to_end::lab::{Lab, LabOptions};
-use paexec::{Message, MessageBody, RunName, Settings, StartApp};
+use paexec::{Message, MessageBody, Naming, PipeSecret, RunName, Settings, StartApp};
 
 /// The service of a run, as our client or another names it.
-const OURS: u32 = 0x8000_0001;
-const ANOTHERS: u32 = 4711;
+const OURS: (Naming, u32) = (Naming::Own, 0x8000_0001);
+const ANOTHERS: (Naming, u32) = (Naming::PaExec, 4711);
+
+const SECRET: [u8; 16] = [0x5a; 16];
 
 #[test]
 fn it_ends_when_nobody_connects() {
@@ -71,6 +75,16 @@ fn it_refuses_what_does_not_keep_to_the_protocol() {
     service.assert_gone_within(Duration::from_secs(30));
 }
 
+/// Without the secret there is no pipe that our client could be expected at.
+#[test]
+fn it_does_not_run_under_our_name_without_the_pipes_secret() {
+    for arguments in [&["start"][..], &["start", "no-secret"]] {
+        let service = Service::create(OURS);
+        service.control(arguments);
+        service.assert_stopped_within(Duration::from_secs(10));
+    }
+}
+
 /// A service on a lab of its own, installed and started by hand.
 struct Service {
     lab: Lab,
@@ -79,14 +93,23 @@ struct Service {
 
 impl Service {
     #[track_caller]
-    fn start(number: u32) -> Self {
+    fn start(run: (Naming, u32)) -> Self {
+        let service = Self::create(run);
+        match service.name.naming {
+            Naming::Own => service.control(&["start", &PipeSecret::new(SECRET).argument()]),
+            Naming::PaExec => service.control(&["start"]),
+        }
+        service
+    }
+
+    #[track_caller]
+    fn create((naming, number): (Naming, u32)) -> Self {
         let lab = Lab::start(&LabOptions::default()).expect("a lab");
-        let service = Self { lab, name: RunName { number, host: "tests".to_owned() } };
+        let service = Self { lab, name: RunName { naming, number, host: "tests".to_owned() } };
         let file = service.name.executable();
         let image = folders::repository().join("target/service/psexec-service.exe");
         fs::copy(image, service.lab.drive_c().join("windows").join(&file)).expect("the service's file");
         service.control(&["create", "binPath=", &format!(r"C:\windows\{file} -service")]);
-        service.control(&["start"]);
         service
     }
 
@@ -110,7 +133,7 @@ impl Service {
     }
 
     fn start_app(&self) -> Vec<u8> {
-        let RunName { number: process_id, host } = self.name.clone();
+        let RunName { number: process_id, host, .. } = self.name.clone();
         self.message(MessageBody::StartApp(StartApp { process_id, host }))
     }
 
@@ -129,7 +152,10 @@ impl Service {
     /// Has the probe do these steps on the service's main pipe; answers what it was answered.
     #[track_caller]
     fn steps(&self, steps: &[String]) -> Vec<MessageBody> {
-        let name = self.name.executable();
+        let name = match self.name.naming {
+            Naming::Own => PipeSecret::new(SECRET).pipes().main,
+            Naming::PaExec => self.name.paexec_pipes().main,
+        };
         let words = ["pipe", &name].into_iter().chain(steps.iter().map(String::as_str));
         let output =
             self.lab.run_program(r"C:\lab\probe.exe", &words.collect::<Vec<_>>()).expect("the probe");
@@ -143,6 +169,18 @@ impl Service {
         let file = self.name.executable();
         now.services.contains(&self.name.service())
             || now.processes.iter().any(|process| process.ends_with(&file))
+    }
+
+    #[track_caller]
+    fn assert_stopped_within(&self, patience: Duration) {
+        let started = Instant::now();
+        let file = self.name.executable();
+        let runs =
+            || self.lab.snapshot().expect("a snapshot").processes.iter().any(|name| name.ends_with(&file));
+        while runs() {
+            assert!(started.elapsed() < patience, "{:?}", self.lab.snapshot());
+            thread::sleep(Duration::from_millis(100));
+        }
     }
 
     #[track_caller]
