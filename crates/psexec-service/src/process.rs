@@ -50,8 +50,17 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts the process that the settings describe, as the user they name or as the client of `pipe`.
-    pub(crate) fn start(settings: &Settings, pipe: &Pipe, streams: StandardStreams) -> Result<Self, Failure> {
+    /// Starts the process that the settings describe, as the user they name or as the client of `pipe`. `None` if it is
+    /// no longer `wanted`: nothing of the program has been executed then.
+    pub(crate) fn start(
+        settings: &Settings,
+        pipe: &Pipe,
+        streams: StandardStreams,
+        wanted: impl Fn() -> bool,
+    ) -> Result<Option<Self>, Failure> {
+        if !wanted() {
+            return Ok(None);
+        }
         let token = Rc::new(Token::for_settings(settings, pipe)?);
         // SYSTEM's profile is always loaded.
         let wants_profile = !settings.dont_load_profile && !settings.use_system_account;
@@ -63,11 +72,21 @@ impl Process {
         let created = create(settings, &token, &environment, streams)?;
         let job = if settings.asynchronous { None } else { created.put_in_job() };
         let process = Self { handle: created.process, id: created.id, job, profile };
-        if let Err(failure) = process.configure(settings).and_then(|()| resume(&created.thread)) {
-            process.end(1);
-            return Err(failure);
+        let started = process.configure(settings).and_then(|()| match wanted() {
+            true => resume(&created.thread).map(|()| true),
+            false => Ok(false),
+        });
+        match started {
+            Ok(true) => Ok(Some(process)),
+            Ok(false) => {
+                process.end(1);
+                Ok(None)
+            }
+            Err(failure) => {
+                process.end(1);
+                Err(failure)
+            }
         }
-        Ok(process)
     }
 
     pub(crate) fn id(&self) -> u32 {

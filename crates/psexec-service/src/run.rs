@@ -56,8 +56,15 @@ impl Run {
     ) -> End {
         let end = match self.execute(settings, client_pipes) {
             Ok(Execution::Started(process)) => {
-                let end = self.answer(MessageBody::from_result(process.id()));
-                process.leave_running();
+                // Whoever has the service stopped before there is an answer does not want the process.
+                let end = match self.events.stop.is_set() {
+                    true => End::Stopped,
+                    false => self.answer(MessageBody::from_result(process.id())),
+                };
+                match end {
+                    End::Stopped => process.end(ENDED),
+                    End::Delivered | End::ClientGone => process.leave_running(),
+                }
                 end
             }
             Ok(Execution::Ended(process, exit_code)) => {
@@ -89,11 +96,14 @@ impl Run {
     ) -> Result<Execution, Failure> {
         if settings.asynchronous {
             let streams = if settings.interactive { StandardStreams::Console } else { StandardStreams::Nul };
-            return Process::start(settings, &self.main, streams).map(Execution::Started);
+            let started = self.start(settings, streams)?;
+            return Ok(started.map_or(Execution::Abandoned, Execution::Started));
         }
         if settings.interactive {
-            let process = Process::start(settings, &self.main, StandardStreams::Console)?;
-            return self.wait_for_end(process, settings);
+            return match self.start(settings, StandardStreams::Console)? {
+                Some(process) => self.wait_for_end(process, settings),
+                None => Ok(Execution::Abandoned),
+            };
         }
         let client_pipes =
             client_pipes().or_failure(|| "Failed to create the pipes of the streams.".to_owned())?;
@@ -115,8 +125,9 @@ impl Run {
     ) -> Result<Execution, Failure> {
         let step = || "Failed to create the streams of the process.".to_owned();
         let (process_pipes, streams) = ProcessPipes::create().or_failure(step)?;
-        let process = match Process::start(settings, &self.main, streams) {
-            Ok(process) => process,
+        let process = match self.start(settings, streams) {
+            Ok(Some(process)) => process,
+            Ok(None) => return Ok(Execution::Abandoned),
             Err(failure) => {
                 self.threads.push(client_pipes.swallow(&self.events).or_failure(step)?);
                 return Err(failure);
@@ -132,6 +143,11 @@ impl Run {
         let execution = self.wait_for_end(process, settings);
         self.threads.push(carriers.finish_output());
         execution
+    }
+
+    /// `None` if the service is to stop: START_APP may have been in the pipe before that.
+    fn start(&self, settings: &Settings, streams: StandardStreams) -> Result<Option<Process>, Failure> {
+        Process::start(settings, &self.main, streams, || !self.events.stop.is_set())
     }
 
     /// Waits for the end, or brings it about when the time is up or the service is to stop. A client who is gone

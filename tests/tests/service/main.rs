@@ -3,6 +3,8 @@
 mod names;
 
 use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -85,6 +87,39 @@ fn it_does_not_run_under_our_name_without_the_pipes_secret() {
     }
 }
 
+/// A client that is told to end has the service stopped; what it has asked for before may still be on its way then.
+#[test]
+fn what_is_asked_for_before_a_stop_is_not_done_after_it() {
+    for _ in 0..2 {
+        let service = Service::start(OURS);
+        let process = service.process();
+        let settings = Settings { arguments: "sleep 60000".to_owned(), ..service.process_settings() };
+        let settings = service.message(MessageBody::Settings(Box::new(settings)));
+        let steps = [
+            format!("send:{}", hex(&settings)),
+            "read".to_owned(),
+            "wait:6000".to_owned(),
+            format!("send:{}", hex(&service.start_app())),
+            "wait:3000".to_owned(),
+        ];
+        thread::scope(|scope| {
+            let client = scope.spawn(|| service.steps(&steps));
+            // SETTINGS is answered; START_APP and STOP arrive while the service does nothing.
+            thread::sleep(Duration::from_secs(4));
+            process.signal("STOP");
+            thread::sleep(Duration::from_secs(5));
+            let stop = scope.spawn(|| service.try_control(&["stop"]));
+            thread::sleep(Duration::from_secs(3));
+            process.signal("CONT");
+            client.join().expect("the client");
+            stop.join().expect("sc");
+        });
+        service.assert_stopped_within(Duration::from_secs(10));
+        let left = service.lab.snapshot().expect("a snapshot").processes;
+        assert!(!left.iter().any(|process| process.ends_with(" probe.exe")), "{left:?}");
+    }
+}
+
 /// A service on a lab of its own, installed and started by hand.
 struct Service {
     lab: Lab,
@@ -116,20 +151,45 @@ impl Service {
     /// Has sc.exe do something with the service: a verb, and what comes behind the service's name.
     #[track_caller]
     fn control(&self, arguments: &[&str]) {
-        let name = self.name.service();
-        let arguments = [&arguments[..1], &[&name], &arguments[1..]].concat();
-        let output = self.lab.run_program("sc", &arguments).expect("sc");
+        let output = self.try_control(arguments);
         assert!(output.status.success(), "{arguments:?}: {output:?}");
     }
 
-    fn settings(&self) -> Vec<u8> {
-        let settings = Settings {
+    #[track_caller]
+    fn try_control(&self, arguments: &[&str]) -> Output {
+        let name = self.name.service();
+        let arguments = [&arguments[..1], &[&name], &arguments[1..]].concat();
+        self.lab.run_program("sc", &arguments).expect("sc")
+    }
+
+    /// Of an asynchronous process.
+    fn process_settings(&self) -> Settings {
+        Settings {
             asynchronous: true,
             executable: r"C:\lab\probe.exe".to_owned(),
             arguments: "exit 0".to_owned(),
             ..Settings::default()
+        }
+    }
+
+    fn settings(&self) -> Vec<u8> {
+        self.message(MessageBody::Settings(Box::new(self.process_settings())))
+    }
+
+    /// The service's process, as Linux sees it.
+    #[track_caller]
+    fn process(&self) -> Process {
+        let (file, state) = (self.name.executable(), self.lab.state().to_string_lossy().into_owned());
+        let reads = |process: &Path, what: &str, text: &str| {
+            let bytes = fs::read(process.join(what)).unwrap_or_default();
+            String::from_utf8_lossy(&bytes).contains(text)
         };
-        self.message(MessageBody::Settings(Box::new(settings)))
+        let processes = fs::read_dir("/proc").expect("the processes").flatten().map(|entry| entry.path());
+        let found = processes
+            .into_iter()
+            .find(|process| reads(process, "cmdline", &file) && reads(process, "environ", &state));
+        let found = found.expect("the service runs");
+        Process(found.file_name().expect("a number").to_string_lossy().into_owned())
     }
 
     fn start_app(&self) -> Vec<u8> {
@@ -144,7 +204,6 @@ impl Service {
     /// Sends each message as a client that waits for the answer to it, and leaves.
     #[track_caller]
     fn talk(&self, messages: &[Vec<u8>]) -> Vec<MessageBody> {
-        let hex = |message: &Vec<u8>| message.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let steps = messages.iter().flat_map(|message| [format!("send:{}", hex(message)), "read".to_owned()]);
         self.steps(&steps.collect::<Vec<_>>())
     }
@@ -191,6 +250,20 @@ impl Service {
             thread::sleep(Duration::from_millis(100));
         }
     }
+}
+
+struct Process(String);
+
+impl Process {
+    #[track_caller]
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.0]).status();
+        assert!(sent.expect("kill").success(), "{name}");
+    }
+}
+
+fn hex(message: &[u8]) -> String {
+    message.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn unhex(line: &str) -> Vec<u8> {
