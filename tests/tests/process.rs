@@ -204,6 +204,21 @@ fn an_asynchronous_process_lives_on() {
     });
 }
 
+/// Programs such as `timeout` and `choice` read their console, and fail where there is none.
+#[test]
+fn an_asynchronous_process_has_a_console() {
+    on_host(|host| {
+        const FILE: &str = r"C:\Windows\Temp\native-windows-console.txt";
+
+        let outcome = host.probe(&format!("console {FILE}"), &json!({ "asynchronous": true }));
+        assert!(outcome.number("pid") > 0);
+        std::thread::sleep(Duration::from_secs(2));
+        let written = host.run(&json!({ "executable": "cmd.exe", "arguments": format!("/c type {FILE}") }));
+        host.run(&json!({ "executable": "cmd.exe", "arguments": format!("/c del {FILE}") })).assert_ran(0);
+        assert_eq!(written.text("stdout"), "stdin stdout stderr CONIN$ CONOUT$");
+    });
+}
+
 #[test]
 fn an_interactive_process_answers_with_its_exit_code_alone() {
     on_host(|host| {

@@ -249,11 +249,6 @@ impl Direction {
     }
 }
 
-/// The device that swallows everything and ends at once, for a process nobody listens to.
-pub(crate) fn open_nul() -> io::Result<OwnedHandle> {
-    open_inheritable("NUL", GENERIC_READ | GENERIC_WRITE)
-}
-
 fn open_inheritable(path: &str, access: u32) -> io::Result<OwnedHandle> {
     let attributes = SECURITY_ATTRIBUTES {
         nLength: size_of::<SECURITY_ATTRIBUTES>() as u32,

@@ -25,7 +25,7 @@ use windows_sys::Win32::UI::WindowsAndMessaging::{SW_HIDE, SW_SHOW};
 
 use crate::command_line::{affinity_mask, command_line, redirected};
 use crate::failure::Failure;
-use crate::pipe::{Pipe, open_nul};
+use crate::pipe::Pipe;
 use crate::profile::{Environment, Profile};
 use crate::token::{ASSIGN_PRIMARY_TOKEN, INCREASE_BASE_PRIORITY, INCREASE_QUOTA, Privileges, Token};
 use crate::wide::{OrFailure, check, system_error, wide};
@@ -34,9 +34,8 @@ use crate::wide::{OrFailure, check, system_error, wide};
 pub(crate) enum StandardStreams {
     /// Ends of pipes to the service.
     Pipes { stdin: OwnedHandle, stdout: OwnedHandle, stderr: OwnedHandle },
-    /// The device NUL: nobody listens.
-    Nul,
-    /// A console window of its own.
+    /// A console of its own: in a window if it is interactive, else without one. A program that reads or asks its
+    /// console, as `timeout` does, finds one either way.
     Console,
 }
 
@@ -244,7 +243,7 @@ fn create(
         None
     };
 
-    let inherited = inherited_handles(streams).or_failure(|| "Failed to open NUL.".to_owned())?;
+    let inherited = inherited_handles(streams);
     let step = || format!("Failed to start {text}.");
     let mut attributes = HandleList::new(&inherited).or_failure(step)?;
     let mut startup =
@@ -259,6 +258,7 @@ fn create(
         startup.StartupInfo.hStdOutput = stdout;
         startup.StartupInfo.hStdError = stderr;
     }
+    // Without a window it is a console all the same. What is not handed over as a stream is the console's.
     let console = if desktop.is_some() { CREATE_NEW_CONSOLE } else { CREATE_NO_WINDOW };
 
     let mut information = PROCESS_INFORMATION::default();
@@ -294,20 +294,18 @@ fn create(
     Ok(Created { process, thread, id: information.dwProcessId })
 }
 
-/// The handles that the process gets: none, one for all streams, or stdin, stdout and stderr.
-fn inherited_handles(streams: StandardStreams) -> io::Result<Vec<OwnedHandle>> {
-    Ok(match streams {
+/// The handles that the process gets: none, or stdin, stdout and stderr.
+fn inherited_handles(streams: StandardStreams) -> Vec<OwnedHandle> {
+    match streams {
         StandardStreams::Pipes { stdin, stdout, stderr } => vec![stdin, stdout, stderr],
-        StandardStreams::Nul => vec![open_nul()?],
         StandardStreams::Console => Vec::new(),
-    })
+    }
 }
 
 /// stdin, stdout and stderr, of what [`inherited_handles`] gives.
 fn standard_handles(inherited: &[OwnedHandle]) -> Option<[HANDLE; 3]> {
     match inherited {
         [stdin, stdout, stderr] => Some([stdin, stdout, stderr].map(AsRawHandle::as_raw_handle)),
-        [all] => Some([all.as_raw_handle(); 3]),
         _ => None,
     }
 }

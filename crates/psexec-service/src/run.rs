@@ -95,8 +95,7 @@ impl Run {
         client_pipes: impl FnOnce() -> io::Result<ClientPipes>,
     ) -> Result<Execution, Failure> {
         if settings.asynchronous {
-            let streams = if settings.interactive { StandardStreams::Console } else { StandardStreams::Nul };
-            let started = self.start(settings, streams)?;
+            let started = self.start(settings, StandardStreams::Console)?;
             return Ok(started.map_or(Execution::Abandoned, Execution::Started));
         }
         if settings.interactive {

@@ -7,6 +7,7 @@
 //! | `bytes HEX` | writes these bytes |
 //! | `cat` | copies standard input to standard output, says on standard error how much, exits with 7 |
 //! | `close-stdin MS` | closes standard input, sleeps, prints `done` |
+//! | `console FILE` | writes to the file which of its standard streams are a console's, and whether it can open one |
 //! | `copy` | copies standard input to standard output as it comes |
 //! | `cwd` | prints the working directory |
 //! | `emit stdout\|stderr\|both N` | writes N bytes of the pattern to each |

@@ -7,7 +7,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use windows_sys::Win32::Foundation::CloseHandle;
-use windows_sys::Win32::System::Console::{GetStdHandle, STD_INPUT_HANDLE};
+use windows_sys::Win32::System::Console::{
+    GetConsoleMode, GetStdHandle, STD_ERROR_HANDLE, STD_INPUT_HANDLE, STD_OUTPUT_HANDLE,
+};
 use windows_sys::Win32::System::Environment::GetCommandLineW;
 use windows_sys::Win32::System::RemoteDesktop::ProcessIdToSessionId;
 use windows_sys::Win32::System::Threading::{
@@ -37,6 +39,7 @@ fn run(arguments: &[&str]) -> Outcome {
         ["bytes", hex] => write(&unhex(hex)?),
         ["cat"] => cat(),
         ["close-stdin", ms] => close_stdin(milliseconds(ms)?),
+        ["console", file] => console(file),
         ["copy"] => copy(),
         ["cwd"] => print(&env::current_dir()?.to_string_lossy()),
         ["emit", to, count] => emit(to, count.parse()?),
@@ -85,6 +88,24 @@ fn cat() -> Outcome {
     write(&data)?;
     eprintln!("read {}", data.len());
     Ok(7)
+}
+
+fn console(file: &str) -> Outcome {
+    let streams =
+        [("stdin", STD_INPUT_HANDLE), ("stdout", STD_OUTPUT_HANDLE), ("stderr", STD_ERROR_HANDLE)];
+    let consoles = streams.into_iter().filter(|(_, stream)| {
+        let mut mode = 0;
+        // SAFETY: the handle is this process's own, whatever it is; `mode` outlives the call.
+        unsafe { GetConsoleMode(GetStdHandle(*stream), &mut mode) != 0 }
+    });
+    let mut found: Vec<&str> = consoles.map(|(name, _)| name).collect();
+    for name in ["CONIN$", "CONOUT$"] {
+        if fs::File::options().read(true).write(true).open(name).is_ok() {
+            found.push(name);
+        }
+    }
+    fs::write(file, found.join(" "))?;
+    Ok(0)
 }
 
 fn copy() -> Outcome {
