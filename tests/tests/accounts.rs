@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use end_to_end::host::{Host, Logon, on_named_host};
+use end_to_end::module::Task;
 use end_to_end::report::not_run;
 use serde_json::{Value, json};
 
@@ -294,6 +295,30 @@ fn the_event_log_says_which_service_was_installed() {
         outcome.assert_ran(0);
         // The run that asks is one itself.
         assert!(outcome.text("stdout").contains("native.windows.psexec-"), "{:?}", outcome.result);
+    });
+}
+
+/// Installers and reboot checks take an entry of PendingFileRenameOperations for a restart that is due.
+#[test]
+#[ignore = "needs a Windows host, which PSEXEC_TEST_HOST names"]
+fn a_lost_connection_leaves_no_restart_pending() {
+    const QUERY: &str =
+        r#"query "HKLM\SYSTEM\CurrentControlSet\Control\Session Manager" /v PendingFileRenameOperations"#;
+
+    on_named_host(|host, _| {
+        if host.is_wine() {
+            return not_run("Wine deletes the file of a running program, so that nothing has to be marked");
+        }
+        let task = Task::new(&host.options(&host.probe_options("sleep 5000", &json!({})))).expect("a task");
+        let module = task.interrupt("KILL", Duration::from_secs(3)).expect("the module ends");
+        assert!(module.arrived, "it was to be killed while the process ran");
+        // The process ends by itself, and the service five seconds later.
+        thread::sleep(Duration::from_secs(15));
+        let pending = host.run(&program("reg.exe", QUERY));
+        let left = pending.text("stdout");
+        assert!(!left.contains("native.windows.psexec-"), "{left}");
+        // What the next run of a quarter of an hour later would do; the file of the run that does it is in use.
+        host.run(&program("cmd.exe", r"/c del /q C:\Windows\native.windows.psexec-*.exe"));
     });
 }
 

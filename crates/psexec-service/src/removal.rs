@@ -1,4 +1,4 @@
-//! The service removes itself, when the client that should do so is gone.
+//! The service removes itself, when there is no client left that would do so.
 
 use std::path::Path;
 use std::ptr::null;
@@ -13,17 +13,21 @@ use crate::wide::wide;
 /// The right to delete a service or any other object, `DELETE`.
 const DELETE: u32 = 0x0001_0000;
 
-/// Deletes the service's entry and file. Nobody is left to be told what fails.
+/// Deletes the service's entry and file, when its client is gone. Nobody is left to be told what fails.
 ///
-/// Windows keeps the file of a running program. It is then deleted at the next start of the system, which is the
-/// documented way.
+/// Windows keeps the file of a running program. Then it stays, for the client that comes back, or for the sweep of the
+/// next run: to have it deleted at the next start of the system would tell every installer that a restart is pending.
 pub(crate) fn remove(service_name: &str, file: &Path) {
     delete_service(service_name);
-    if std::fs::remove_file(file).is_err() {
-        let path = wide(&file.to_string_lossy());
-        // SAFETY: the path is terminated and lives through the call; no destination means that the file is deleted.
-        unsafe { MoveFileExW(path.as_ptr(), null(), MOVEFILE_DELAY_UNTIL_REBOOT) };
-    }
+    let _ = std::fs::remove_file(file);
+}
+
+/// Deletes the service's entry, and has the file deleted when the system starts again, which it is about to do.
+pub(crate) fn remove_at_restart(service_name: &str, file: &Path) {
+    delete_service(service_name);
+    let path = wide(&file.to_string_lossy());
+    // SAFETY: the path is terminated and lives through the call; no destination means that the file is deleted.
+    unsafe { MoveFileExW(path.as_ptr(), null(), MOVEFILE_DELAY_UNTIL_REBOOT) };
 }
 
 /// The entry goes as soon as the service has stopped.

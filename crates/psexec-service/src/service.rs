@@ -4,7 +4,7 @@ use std::env;
 use std::ffi::c_void;
 use std::io;
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use paexec::{Naming, PipeSecret, RunName};
@@ -20,7 +20,7 @@ use windows_sys::Win32::System::Services::{
 };
 
 use crate::host::{Host, Reason};
-use crate::removal::remove;
+use crate::removal::{remove, remove_at_restart};
 use crate::wait::Event;
 use crate::wide::{check, system_code, system_error};
 
@@ -54,7 +54,11 @@ unsafe extern "system" fn service_main(count: u32, arguments: *mut *mut u16) {
     };
     let service_name = arguments.into_iter().next().unwrap_or_default();
     // The handler may be called as long as the process lives.
-    let control: &'static Control = Box::leak(Box::new(Control { stop, status: AtomicPtr::new(null_mut()) }));
+    let control: &'static Control = Box::leak(Box::new(Control {
+        stop,
+        status: AtomicPtr::new(null_mut()),
+        system_ends: AtomicBool::new(false),
+    }));
     let context = std::ptr::from_ref(control).cast_mut().cast();
     let name = [0u16; 1];
     // SAFETY: the name is terminated, and not looked at; the context is what the handler expects, and never freed.
@@ -72,7 +76,9 @@ fn serve(service_name: &str, host: Host, control: &Control) -> io::Result<()> {
     control.report(SERVICE_RUNNING, NO_ERROR);
     let reason = host.serve();
     control.report(SERVICE_STOP_PENDING, NO_ERROR);
-    if !matches!(reason, Ok(Reason::Stopped)) {
+    if control.system_ends.load(Ordering::Acquire) {
+        remove_at_restart(service_name, &env::current_exe()?);
+    } else if !matches!(reason, Ok(Reason::Stopped)) {
         remove(service_name, &env::current_exe()?);
     }
     reason.map(drop)
@@ -89,6 +95,9 @@ unsafe extern "system" fn control_handler(
         SERVICE_CONTROL_STOP | SERVICE_CONTROL_SHUTDOWN => {
             // SAFETY: the handler was registered with a pointer to this, which is never freed.
             let service = unsafe { &*context.cast::<Control>() };
+            if control == SERVICE_CONTROL_SHUTDOWN {
+                service.system_ends.store(true, Ordering::Release);
+            }
             // In this order: once the event is set, the next state is that of the service's own thread to report.
             service.report(SERVICE_STOP_PENDING, NO_ERROR);
             service.stop.set();
@@ -154,6 +163,8 @@ static PREPARED: Mutex<Option<Prepared>> = Mutex::new(None);
 struct Control {
     stop: Arc<Event>,
     status: AtomicPtr<c_void>,
+    /// The system is shut down, so that no client can remove the service's file.
+    system_ends: AtomicBool,
 }
 
 impl Control {

@@ -91,8 +91,7 @@ fn cat() -> Outcome {
 }
 
 fn console(file: &str) -> Outcome {
-    let streams =
-        [("stdin", STD_INPUT_HANDLE), ("stdout", STD_OUTPUT_HANDLE), ("stderr", STD_ERROR_HANDLE)];
+    let streams = [("stdin", STD_INPUT_HANDLE), ("stdout", STD_OUTPUT_HANDLE), ("stderr", STD_ERROR_HANDLE)];
     let consoles = streams.into_iter().filter(|(_, stream)| {
         let mut mode = 0;
         // SAFETY: the handle is this process's own, whatever it is; `mode` outlives the call.
