@@ -66,9 +66,10 @@ impl Process {
         // As with PAExec, a profile that cannot be loaded does not keep the command from running: a host that needs
         // rescue may well have one.
         let profile = if wants_profile { Profile::load(&token).ok() } else { None };
-        let environment = Environment::of(&token)?;
+        // Nor does a missing environment: the process has the service's then.
+        let environment = Environment::of(&token);
 
-        let created = create(settings, &token, &environment, streams)?;
+        let created = create(settings, &token, environment.as_ref(), streams)?;
         let job = if settings.asynchronous { None } else { created.put_in_job() };
         let process = Self { handle: created.process, id: created.id, job, profile };
         let started = process.configure(settings).and_then(|()| match wanted() {
@@ -226,7 +227,7 @@ impl Job {
 fn create(
     settings: &Settings,
     token: &Token,
-    environment: &Environment,
+    environment: Option<&Environment>,
     streams: StandardStreams,
 ) -> Result<Created, Failure> {
     let text = command_line(&settings.executable, &settings.arguments);
@@ -276,7 +277,7 @@ fn create(
             null(),
             i32::from(!inherited.is_empty()),
             console | CREATE_SUSPENDED | CREATE_UNICODE_ENVIRONMENT | EXTENDED_STARTUPINFO_PRESENT,
-            environment.as_ptr(),
+            environment.map_or(null(), Environment::as_ptr),
             directory.as_ptr(),
             (&raw const startup).cast(),
             &mut information,

@@ -58,12 +58,12 @@ impl Drop for Profile {
 pub(crate) struct Environment(*mut c_void);
 
 impl Environment {
-    pub(crate) fn of(token: &Token) -> Result<Self, Failure> {
+    /// `None` if Windows cannot make it, as from a profile that is damaged.
+    pub(crate) fn of(token: &Token) -> Option<Self> {
         let mut block = null_mut();
         // SAFETY: the token is open, the result goes to a variable. The service's own environment is not inherited.
-        check(unsafe { CreateEnvironmentBlock(&mut block, token.as_raw_handle(), 0) })
-            .or_failure(|| "Failed to make the environment of the user.".to_owned())?;
-        Ok(Self(block))
+        check(unsafe { CreateEnvironmentBlock(&mut block, token.as_raw_handle(), 0) }).ok()?;
+        Some(Self(block))
     }
 
     pub(crate) fn as_ptr(&self) -> *const c_void {
