@@ -265,24 +265,32 @@ fn create(
     let mut information = PROCESS_INFORMATION::default();
     let mut mutable_text = wide(&text);
     let privileges = Privileges::enable(&[ASSIGN_PRIMARY_TOKEN, INCREASE_QUOTA]).or_failure(step)?;
-    // SAFETY: the token is open; the command line is a buffer that Windows may write to; application, environment block
-    // (Unicode, as the flags say), directory, desktop and attribute list live through the call; the result goes to a
-    // variable.
-    let created = check(unsafe {
-        CreateProcessAsUserW(
-            token.as_raw_handle(),
-            application.as_ref().map_or(null(), |path| path.as_ptr()),
-            mutable_text.as_mut_ptr(),
-            null(),
-            null(),
-            i32::from(!inherited.is_empty()),
-            console | CREATE_SUSPENDED | CREATE_UNICODE_ENVIRONMENT | EXTENDED_STARTUPINFO_PRESENT,
-            environment.map_or(null(), Environment::as_ptr),
-            directory.as_ptr(),
-            (&raw const startup).cast(),
-            &mut information,
-        )
-    });
+    let mut start = || {
+        // SAFETY: the token is open; the command line is a buffer that Windows may write to; application, environment
+        // block (Unicode, as the flags say; a null pointer stands for the service's), directory, desktop and attribute
+        // list live through the call; the result goes to a variable.
+        check(unsafe {
+            CreateProcessAsUserW(
+                token.as_raw_handle(),
+                application.as_ref().map_or(null(), |path| path.as_ptr()),
+                mutable_text.as_mut_ptr(),
+                null(),
+                null(),
+                i32::from(!inherited.is_empty()),
+                console | CREATE_SUSPENDED | CREATE_UNICODE_ENVIRONMENT | EXTENDED_STARTUPINFO_PRESENT,
+                environment.map_or(null(), Environment::as_ptr),
+                directory.as_ptr(),
+                (&raw const startup).cast(),
+                &mut information,
+            )
+        })
+    };
+    let mut created = start();
+    // The image is opened by whom the thread acts as: the host's own account may have no access to a share, where the
+    // user has.
+    if created.is_err() && !settings.username.is_empty() {
+        created = token.act_as(&mut start).or_failure(|| "Failed to act as the user.".to_owned())?;
+    }
     drop(privileges);
     created.or_failure(step)?;
     // SAFETY: the call succeeded, so it opened both handles for us.

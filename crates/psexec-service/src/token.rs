@@ -13,10 +13,10 @@ use windows_sys::Win32::Security::AppLocker::{
 };
 use windows_sys::Win32::Security::{
     AdjustTokenPrivileges, CreateWellKnownSid, DuplicateTokenEx, GetLengthSid, GetTokenInformation,
-    LOGON32_LOGON_INTERACTIVE, LOGON32_PROVIDER_DEFAULT, LUID_AND_ATTRIBUTES, LogonUserW, LookupAccountSidW,
-    LookupPrivilegeValueW, PSID, RevertToSelf, SAFER_LEVEL_HANDLE, SE_PRIVILEGE_ENABLED,
-    SECURITY_MAX_SID_SIZE, SID_AND_ATTRIBUTES, SecurityImpersonation, SetTokenInformation,
-    TOKEN_ADJUST_PRIVILEGES, TOKEN_ALL_ACCESS, TOKEN_DUPLICATE, TOKEN_ELEVATION_TYPE,
+    ImpersonateLoggedOnUser, LOGON32_LOGON_INTERACTIVE, LOGON32_PROVIDER_DEFAULT, LUID_AND_ATTRIBUTES,
+    LogonUserW, LookupAccountSidW, LookupPrivilegeValueW, PSID, RevertToSelf, SAFER_LEVEL_HANDLE,
+    SE_PRIVILEGE_ENABLED, SECURITY_MAX_SID_SIZE, SID_AND_ATTRIBUTES, SecurityImpersonation,
+    SetTokenInformation, TOKEN_ADJUST_PRIVILEGES, TOKEN_ALL_ACCESS, TOKEN_DUPLICATE, TOKEN_ELEVATION_TYPE,
     TOKEN_INFORMATION_CLASS, TOKEN_LINKED_TOKEN, TOKEN_MANDATORY_LABEL, TOKEN_PRIVILEGES, TOKEN_QUERY,
     TOKEN_USER, TokenElevationType, TokenElevationTypeLimited, TokenIntegrityLevel, TokenLinkedToken,
     TokenPrimary, TokenSessionId, TokenUser, WinMediumLabelSid,
@@ -106,6 +106,12 @@ impl Token {
             )
         })?;
         Ok(String::from_utf16_lossy(name.get(..name_length as usize).unwrap_or_default()))
+    }
+
+    /// Has the thread act as the token's user while `work` is done.
+    pub(crate) fn act_as<T>(&self, work: impl FnOnce() -> T) -> io::Result<T> {
+        let _impersonation = Impersonation::of_user(self)?;
+        Ok(work())
     }
 
     fn own() -> io::Result<Self> {
@@ -315,7 +321,7 @@ impl Drop for Privileges {
     }
 }
 
-/// The thread acts as the client of a pipe until this is dropped.
+/// The thread acts as the client of a pipe, or as a token's user, until this is dropped.
 struct Impersonation;
 
 impl Impersonation {
@@ -325,11 +331,17 @@ impl Impersonation {
         check(unsafe { ImpersonateNamedPipeClient(pipe.as_handle().as_raw_handle()) })?;
         Ok(Self)
     }
+
+    fn of_user(token: &Token) -> io::Result<Self> {
+        // SAFETY: the token is a primary one and open, with all access.
+        check(unsafe { ImpersonateLoggedOnUser(token.as_raw_handle()) })?;
+        Ok(Self)
+    }
 }
 
 impl Drop for Impersonation {
     fn drop(&mut self) {
-        // SAFETY: takes nothing; ends what `of_client` began on this thread.
+        // SAFETY: takes nothing; ends what the other methods began on this thread.
         if unsafe { RevertToSelf() } == 0 {
             // To go on with a stranger's rights would be worse than to end.
             std::process::abort();
