@@ -195,13 +195,53 @@ fn the_environment_is_that_of_the_user() {
     });
 }
 
-/// The connecting user has a right to no desktop where nobody is logged on; the local system has.
+/// Where somebody is logged on at the console it is there, else in session 0, where nobody sees it.
 #[test]
 #[ignore = "needs a Windows host, which PSEXEC_TEST_HOST names"]
 fn an_interactive_process_is_in_the_session_of_the_console() {
     on_named_host(|host, _| {
+        if host.is_wine() {
+            return not_run("Wine has one session, and no program that says who is logged on there");
+        }
         let session = interactive_session(host, 0);
-        assert_ne!(session, 0, "services are in session 0, the console is not");
+        match console_session(host) {
+            Some((console, true)) => assert_eq!(session, console),
+            Some((_, false)) => assert_eq!(session, 0),
+            None => not_run("the host does not say who is at its console: it has no query.exe"),
+        }
+    });
+}
+
+/// Whoever is logged on in the session: the process is not his.
+#[test]
+#[ignore = "needs a Windows host, which PSEXEC_TEST_HOST names"]
+fn an_interactive_process_is_the_connecting_users() {
+    const FILE: &str = r"C:\Windows\Temp\native-windows-user.txt";
+
+    on_named_host(|host, _| {
+        let mut options = program("cmd.exe", &format!("/c whoami > {FILE}"));
+        options["interactive"] = json!(true);
+        host.run(&options).assert_ran(0);
+        let seen = command(host, &format!("type {FILE} & del {FILE}"));
+        assert_eq!(seen.trim_end(), whoami(host, &json!({})));
+    });
+}
+
+/// `timeout` reads the console, and fails at once where there is none.
+#[test]
+#[ignore = "needs a Windows host, which PSEXEC_TEST_HOST names"]
+fn an_asynchronous_process_can_wait_with_timeout() {
+    const FILE: &str = r"C:\Windows\Temp\native-windows-timeout.txt";
+
+    on_named_host(|host, _| {
+        if host.is_wine() {
+            return not_run("Wine's timeout.exe is not Windows's");
+        }
+        let mut options = program("cmd.exe", &format!("/c timeout /t 3 && echo waited> {FILE}"));
+        options["asynchronous"] = json!(true);
+        assert!(host.run(&options).number("pid") > 0);
+        thread::sleep(Duration::from_secs(6));
+        assert_eq!(command(host, &format!("type {FILE} & del {FILE}")).trim_end(), "waited");
     });
 }
 
@@ -212,12 +252,9 @@ fn an_interactive_process_is_in_the_session_that_is_named() {
         if host.is_wine() {
             return not_run("Wine has one session, and no program that lists it");
         }
-        let sessions = desktop_sessions(host);
-        if sessions.is_empty() {
-            return not_run("the host lists no sessions: it has no query.exe");
-        }
-        for session in sessions {
-            assert_eq!(interactive_session(host, session), session);
+        match console_session(host) {
+            Some((session, _)) => assert_eq!(interactive_session(host, session), session),
+            None => not_run("the host lists no sessions: it has no query.exe"),
         }
     });
 }
@@ -398,14 +435,17 @@ fn interactive_session(host: &Host, wanted: u32) -> u32 {
 }
 
 /// The number of the session that `query session` says is at the console, which has a desktop whether somebody is
-/// logged on or not. Empty where the host has no such program.
+/// logged on or not, and whether somebody is. `None` where the host has no such program.
 #[track_caller]
-fn desktop_sessions(host: &Host) -> Vec<u32> {
+fn console_session(host: &Host) -> Option<(u32, bool)> {
     let outcome = host.run(&program("cmd.exe", "/c query session"));
     let stdout = outcome.result.get("stdout").and_then(Value::as_str).unwrap_or_default();
-    let number = |line: &str| line.split_whitespace().find_map(|word| word.parse().ok());
-    let lines = stdout.lines().filter(|line| line.trim_start_matches(['>', ' ']).starts_with("console"));
-    lines.filter_map(number).collect()
+    let words =
+        stdout.lines().map(|line| line.trim_start_matches('>').split_whitespace().collect::<Vec<_>>());
+    let console = words.into_iter().find(|words| words.first() == Some(&"console"))?;
+    // The user's name stands before the number, if there is one.
+    let number = console.iter().skip(1).position(|word| word.parse::<u32>().is_ok())?;
+    Some((console.get(number + 1)?.parse().ok()?, number > 0))
 }
 
 /// Stand-ins know the name alone; the SID is in the output of Windows of any language.

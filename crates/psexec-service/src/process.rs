@@ -245,13 +245,18 @@ fn create(
     };
 
     let inherited = inherited_handles(streams);
-    let step = || format!("Failed to start {text}.");
+    let is_shown = desktop.is_some();
+    let step = || match settings.interactive_session {
+        0 | u32::MAX => format!("Failed to start {text}."),
+        session if is_shown => format!("Failed to start {text} in session {session}."),
+        _ => format!("Failed to start {text}."),
+    };
     let mut attributes = HandleList::new(&inherited).or_failure(step)?;
     let mut startup =
         STARTUPINFOEXW { lpAttributeList: attributes.as_mut_ptr(), ..STARTUPINFOEXW::default() };
     startup.StartupInfo.cb = size_of_val(&startup) as u32;
     startup.StartupInfo.dwFlags = STARTF_USESHOWWINDOW;
-    startup.StartupInfo.wShowWindow = if desktop.is_some() { SW_SHOW } else { SW_HIDE } as u16;
+    startup.StartupInfo.wShowWindow = if is_shown { SW_SHOW } else { SW_HIDE } as u16;
     startup.StartupInfo.lpDesktop = desktop.as_mut().map_or(null_mut(), |desktop| desktop.as_mut_ptr());
     if let Some([stdin, stdout, stderr]) = standard_handles(&inherited) {
         startup.StartupInfo.dwFlags |= STARTF_USESTDHANDLES;
@@ -260,7 +265,7 @@ fn create(
         startup.StartupInfo.hStdError = stderr;
     }
     // Without a window it is a console all the same. What is not handed over as a stream is the console's.
-    let console = if desktop.is_some() { CREATE_NEW_CONSOLE } else { CREATE_NO_WINDOW };
+    let console = if is_shown { CREATE_NEW_CONSOLE } else { CREATE_NO_WINDOW };
 
     let mut information = PROCESS_INFORMATION::default();
     let mut mutable_text = wide(&text);

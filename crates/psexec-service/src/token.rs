@@ -52,10 +52,8 @@ const TRUSTED_COMPUTING_BASE: &str = "SeTcbPrivilege";
 pub(crate) struct Token(OwnedHandle);
 
 impl Token {
-    /// The token that the settings ask for: that of `SYSTEM`, of a named user, or of the client of `pipe`.
-    ///
-    /// An interactive process without a named user belongs to whoever is logged on in the session, as with PAExec:
-    /// nobody else has a right to that desktop. If nobody is, it is the client's.
+    /// The token that the settings ask for: that of `SYSTEM`, of a named user, or of the client of `pipe`; in the session
+    /// that they ask for, whoever is logged on there.
     pub(crate) fn for_settings(settings: &Settings, pipe: &Pipe) -> Result<Self, Failure> {
         let session = wanted_session(settings);
         let mut token = if settings.use_system_account {
@@ -64,11 +62,8 @@ impl Token {
             Self::log_on(&settings.username, &settings.password)
                 .or_failure(|| format!("Error logging in as {}.", settings.username))?
         } else {
-            match session.map(Self::of_session_user) {
-                Some(Ok(token)) => token,
-                _ => Self::of_client(pipe)
-                    .or_failure(|| "Failed to get the token of the connecting user.".to_owned())?,
-            }
+            Self::of_client(pipe)
+                .or_failure(|| "Failed to get the token of the connecting user.".to_owned())?
         };
         if settings.run_limited {
             token = token.limited().or_failure(|| "Failed to limit rights.".to_owned())?;
@@ -150,14 +145,6 @@ impl Token {
         });
         drop(impersonation);
         Self::primary_copy(&token?)
-    }
-
-    /// The user who is logged on in a session.
-    fn of_session_user(session: u32) -> io::Result<Self> {
-        let _privilege = Privileges::enable(&[TRUSTED_COMPUTING_BASE])?;
-        // SAFETY: a number, and a variable for the result.
-        let token = receive(|token| unsafe { WTSQueryUserToken(session, token) })?;
-        Self::primary_copy(&token)
     }
 
     /// Without an administrator's groups and privileges, and with the integrity of ordinary programs, which the
@@ -376,17 +363,28 @@ impl Drop for SaferLevel {
     }
 }
 
-/// Session of the desktop to show windows on, if any are to be shown. 0, which has no desktop and is upstream's
-/// default, and PAExec's -1 mean the session at the console.
+/// Session of the desktop to show windows on, if any are to be shown. 0, which has no desktop that anybody sees and is
+/// upstream's default, and PAExec's -1 mean the session at the console. Where nobody is logged on there it is session 0,
+/// where a process runs whose windows nobody would see; but the logon screen is the console's.
 fn wanted_session(settings: &Settings) -> Option<u32> {
     if !settings.interactive && !settings.show_ui_on_win_logon {
         return None;
     }
-    match settings.interactive_session {
-        // SAFETY: takes nothing and cannot fail.
-        0 | u32::MAX => Some(unsafe { WTSGetActiveConsoleSessionId() }),
-        session => Some(session),
-    }
+    Some(match settings.interactive_session {
+        0 | u32::MAX => {
+            // SAFETY: takes nothing and cannot fail.
+            let console = unsafe { WTSGetActiveConsoleSessionId() };
+            if settings.show_ui_on_win_logon || has_user(console) { console } else { 0 }
+        }
+        session => session,
+    })
+}
+
+/// Whether somebody is logged on in the session.
+fn has_user(session: u32) -> bool {
+    let Ok(_privilege) = Privileges::enable(&[TRUSTED_COMPUTING_BASE]) else { return false };
+    // SAFETY: a number, and a variable for the result.
+    receive(|token| unsafe { WTSQueryUserToken(session, token) }).is_ok()
 }
 
 fn own_token(access: u32) -> io::Result<OwnedHandle> {
