@@ -1,7 +1,8 @@
 //! The Windows service that the module installs for one run: it starts the process as the client asks, carries its
 //! standard streams over named pipes, and reports its exit code.
 //!
-//! It needs Windows 8 or Server 2012, as the standard library does; that promises to work from Windows 10 on.
+//! Built with the standard library for Windows 7, which windows-build does where it can, it calls nothing that Windows 7
+//! lacks.
 //!
 //! What is decided without Windows stands in modules of its own and is tested on every system.
 #![warn(clippy::undocumented_unsafe_blocks, unsafe_op_in_unsafe_fn)]
@@ -10,6 +11,7 @@
 mod account;
 mod command_line;
 mod conversation;
+mod descent;
 mod failure;
 
 #[cfg(windows)]
@@ -30,6 +32,8 @@ mod service;
 mod stream;
 #[cfg(windows)]
 mod token;
+#[cfg(windows)]
+mod tree;
 #[cfg(windows)]
 mod wait;
 #[cfg(windows)]

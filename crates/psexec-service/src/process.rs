@@ -13,7 +13,9 @@ use windows_sys::Win32::System::JobObjects::{
     JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE, JOBOBJECT_EXTENDED_LIMIT_INFORMATION,
     JobObjectExtendedLimitInformation, SetInformationJobObject, TerminateJobObject,
 };
-use windows_sys::Win32::System::SystemInformation::{GetSystemDirectoryW, GetSystemWow64DirectoryW};
+use windows_sys::Win32::System::SystemInformation::{
+    GetSystemDirectoryW, GetSystemWow64DirectoryW, GetVersionExW, OSVERSIONINFOW,
+};
 use windows_sys::Win32::System::Threading::{
     CREATE_NEW_CONSOLE, CREATE_NO_WINDOW, CREATE_SUSPENDED, CREATE_UNICODE_ENVIRONMENT, CreateProcessAsUserW,
     DeleteProcThreadAttributeList, EXTENDED_STARTUPINFO_PRESENT, GetExitCodeProcess, GetProcessAffinityMask,
@@ -28,6 +30,7 @@ use crate::failure::Failure;
 use crate::pipe::Pipe;
 use crate::profile::{Environment, Profile};
 use crate::token::{ASSIGN_PRIMARY_TOKEN, INCREASE_BASE_PRIORITY, INCREASE_QUOTA, Privileges, Token};
+use crate::tree::end_descendants;
 use crate::wide::{OrFailure, check, system_error, wide};
 
 /// What the process has for its standard streams.
@@ -109,6 +112,9 @@ impl Process {
         // Also if there is a job: the call has no effect on a process that has ended.
         // SAFETY: the process is open.
         unsafe { TerminateProcess(self.handle.as_raw_handle(), exit_code) };
+        if self.job.is_none() {
+            end_descendants(self.handle.as_handle(), self.id, exit_code);
+        }
     }
 
     /// Lets live what the process has left running, as PAExec does: it may have started a server.
@@ -167,16 +173,30 @@ struct Created {
 }
 
 impl Created {
-    /// `None` if Windows refuses: before Windows 8 a process that is in a job already, such as one of the programs
-    /// that Windows watches for compatibility, cannot enter another. It then runs without one, and only it can be
-    /// ended, not what it has started.
+    /// `None` if Windows refuses, as for a process in another session than the service's; what it has started is then
+    /// looked for when it is to be ended. Before Windows 8 jobs do not nest: there the job is left to the programs, some
+    /// of which make their own and fail within another.
     fn put_in_job(&self) -> Option<Job> {
+        if !jobs_nest() {
+            return None;
+        }
         let job = Job::new().ok()?;
         // SAFETY: job and process are open.
         check(unsafe { AssignProcessToJobObject(job.0.as_raw_handle(), self.process.as_raw_handle()) })
             .ok()?;
         Some(job)
     }
+}
+
+/// Since Windows 8, version 6.2. Later ones call themselves that to a program that does not say that it knows them.
+fn jobs_nest() -> bool {
+    let mut version = OSVERSIONINFOW {
+        dwOSVersionInfoSize: size_of::<OSVERSIONINFOW>() as u32,
+        ..OSVERSIONINFOW::default()
+    };
+    // SAFETY: the structure says its own size, and lives through the call.
+    let known = unsafe { GetVersionExW(&mut version) } != 0;
+    !known || (version.dwMajorVersion, version.dwMinorVersion) >= (6, 2)
 }
 
 /// A job, whose processes end when it is dropped.

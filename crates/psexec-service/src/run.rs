@@ -69,8 +69,10 @@ impl Run {
             }
             Ok(Execution::Ended(process, exit_code)) => {
                 let end = self.answer(MessageBody::from_result(exit_code));
-                if end == End::Delivered {
-                    process.release();
+                match end {
+                    End::Delivered => process.release(),
+                    // What it has started and left running.
+                    End::ClientGone | End::Stopped => process.end(ENDED),
                 }
                 end
             }

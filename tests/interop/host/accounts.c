@@ -13,6 +13,10 @@
  * The stand-in for whoami.exe prints them. What is shown by this is what a service asks Windows for, and no more:
  * nothing enforces these identities.
  *
+ * What Windows may refuse and Wine does not is refused as long as there is a file C:\lab\refuse-CALL: jobs
+ * (refuse-AssignProcessToJobObject), the environment of a user (refuse-CreateEnvironmentBlock), and a
+ * program of which only the user himself may read the file (refuse-CreateProcessAsUserW).
+ *
  * C:\lab\accounts.txt has a line "name:password" for every account, in UTF-8. All of them are administrators whose
  * interactive logons user account control filters. The client of a pipe is WINHOST\Administrator, with all rights, as a
  * network logon of the built-in administrator has them.
@@ -259,6 +263,38 @@ static WCHAR *with_identity(const WCHAR *environment, const struct identity *ide
 	return made;
 }
 
+static BOOL is_refused(const WCHAR *call)
+{
+	WCHAR file[100];
+	swprintf(file, ARRAYSIZE(file), L"C:\\lab\\refuse-%ls", call);
+	return GetFileAttributesW(file) != INVALID_FILE_ATTRIBUTES;
+}
+
+static BOOL WINAPI assign_process_to_job(HANDLE job, HANDLE process)
+{
+	if (!is_refused(L"AssignProcessToJobObject")) return AssignProcessToJobObject(job, process);
+	SetLastError(ERROR_ACCESS_DENIED);
+	return FALSE;
+}
+
+/* That of userenv is not linked to: the 32-bit service has none of it. */
+static BOOL WINAPI create_environment_block(void **environment, HANDLE token, BOOL inherit)
+{
+	BOOL(WINAPI * create)(void **, HANDLE, BOOL) =
+		(void *)GetProcAddress(GetModuleHandleW(L"userenv.dll"), "CreateEnvironmentBlock");
+	if (create && !is_refused(L"CreateEnvironmentBlock")) return create(environment, token, inherit);
+	SetLastError(ERROR_FILE_NOT_FOUND);
+	return FALSE;
+}
+
+static BOOL acts_as_another(void)
+{
+	HANDLE token;
+	if (!OpenThreadToken(GetCurrentThread(), TOKEN_QUERY, TRUE, &token)) return FALSE;
+	CloseHandle(token);
+	return TRUE;
+}
+
 static BOOL WINAPI create_process_as_user(HANDLE token, const WCHAR *application, WCHAR *command,
 					  SECURITY_ATTRIBUTES *of_process, SECURITY_ATTRIBUTES *of_thread, BOOL inherit,
 					  DWORD flags, void *environment, const WCHAR *directory, STARTUPINFOW *startup,
@@ -268,6 +304,10 @@ static BOOL WINAPI create_process_as_user(HANDLE token, const WCHAR *application
 	WCHAR *own = environment ? NULL : GetEnvironmentStringsW(), *changed = NULL;
 	BOOL created;
 	DWORD error;
+	if (is_refused(L"CreateProcessAsUserW") && !acts_as_another()) {
+		SetLastError(ERROR_ACCESS_DENIED);
+		return FALSE;
+	}
 	if (!environment || flags & CREATE_UNICODE_ENVIRONMENT) {
 		changed = with_identity(environment ? environment : own, &identity);
 		environment = changed;
@@ -288,6 +328,8 @@ static const struct {
 	const char *name;
 	void *function;
 } replaced[] = {
+	{"AssignProcessToJobObject", assign_process_to_job},
+	{"CreateEnvironmentBlock", create_environment_block},
 	{"CreateProcessAsUserW", create_process_as_user},
 	{"DuplicateTokenEx", duplicate_token},
 	{"GetTokenInformation", get_token_information},

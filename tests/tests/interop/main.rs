@@ -108,6 +108,82 @@ fn a_process_runs_as_the_user_that_is_named_by_stand_in() {
     });
 }
 
+/// Whoever is logged on where its windows are shown.
+#[test]
+fn an_interactive_process_is_the_connecting_users_by_stand_in() {
+    const FILE: &str = r"C:\lab\interactive.txt";
+
+    on_interop_lab(|host| {
+        for session in [0, 1] {
+            host.run(&json!({
+                "executable": "cmd.exe",
+                "arguments": format!("/c whoami > {FILE}"),
+                "interactive": true,
+                "interactive_session": session,
+            }))
+            .assert_ran(0);
+            let seen = host.run(
+                &json!({ "executable": "cmd.exe", "arguments": format!("/c type {FILE} & del {FILE}") }),
+            );
+            assert_eq!(seen.text("stdout").trim_end(), r"winhost\administrator", "session {session}");
+        }
+    });
+}
+
+/// As in another session than the service's, or before Windows 8.
+#[test]
+fn a_time_out_ends_the_whole_tree_without_a_job() {
+    on_interop_lab(|host| {
+        let _refused = refuse(host, "AssignProcessToJobObject");
+        let before = host.snapshot().expect("a snapshot");
+        let outcome = host.probe("tree 60000", &json!({ "process_timeout": 2 }));
+        assert_eq!(outcome.number("rc"), 4_294_967_286);
+        assert!(outcome.elapsed < Duration::from_secs(20), "{:?}", outcome.elapsed);
+        host.assert_clean(&before).expect("no process is left");
+    });
+}
+
+#[test]
+fn a_process_runs_without_an_environment_of_its_users() {
+    on_interop_lab(|host| {
+        let _refused = refuse(host, "CreateEnvironmentBlock");
+        host.probe("exit 3", &json!({})).assert_ran(3);
+    });
+}
+
+/// As from a share that the host's own account has no access to. The connecting user's logon has none either.
+#[test]
+fn a_program_that_only_its_user_may_read_is_started() {
+    on_interop_lab(|host| {
+        let _refused = refuse(host, "CreateProcessAsUserW");
+        let [(name, password), _] = LOGONS;
+        let as_user = json!({ "process_username": name, "process_password": password });
+        let outcome = host.probe("env USERNAME", &as_user);
+        outcome.assert_ran(0);
+        assert_eq!(outcome.text("stdout").trim_end(), name);
+
+        let outcome = host.probe("exit 3", &json!({}));
+        let message = outcome.assert_failed();
+        assert!(message.contains("[Err=0x5, 5]"), "{message}");
+    });
+}
+
+/// Has the stand-ins refuse a call until what this answers is dropped.
+#[track_caller]
+fn refuse(host: &Host, call: &str) -> impl Drop {
+    struct Refused(PathBuf);
+
+    impl Drop for Refused {
+        fn drop(&mut self) {
+            let _ = fs::remove_file(&self.0);
+        }
+    }
+
+    let file = host.lab().expect("a lab").drive_c().join(format!("lab/refuse-{call}"));
+    fs::write(&file, "").expect("a file");
+    Refused(file)
+}
+
 #[test]
 fn a_process_has_the_rights_that_are_asked_for_by_stand_in() {
     on_interop_lab(|host| {
