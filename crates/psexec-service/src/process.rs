@@ -4,7 +4,7 @@ use std::io;
 use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
 use std::path::Path;
 use std::ptr::{null, null_mut};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use paexec::Settings;
 use windows_sys::Win32::Foundation::{ERROR_INVALID_PARAMETER, HANDLE};
@@ -63,7 +63,7 @@ impl Process {
         if !wanted() {
             return Ok(None);
         }
-        let token = Rc::new(Token::for_settings(settings, pipe)?);
+        let token = Arc::new(Token::for_settings(settings, pipe)?);
         // SYSTEM's profile is always loaded.
         let wants_profile = !settings.dont_load_profile && !settings.use_system_account;
         // As with PAExec, a profile that cannot be loaded does not keep the command from running: a host that needs

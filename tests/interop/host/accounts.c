@@ -17,6 +17,8 @@
  * (refuse-AssignProcessToJobObject), the environment of a user (refuse-CreateEnvironmentBlock), and a
  * program of which only the user himself may read the file (refuse-CreateProcessAsUserW).
  *
+ * As long as there is a file C:\lab\refuse-UnloadUserProfile a profile takes a minute to be unloaded.
+ *
  * C:\lab\accounts.txt has a line "name:password" for every account, in UTF-8. All of them are administrators whose
  * interactive logons user account control filters. The client of a pipe is WINHOST\Administrator, with all rights, as a
  * network logon of the built-in administrator has them.
@@ -287,6 +289,20 @@ static BOOL WINAPI create_environment_block(void **environment, HANDLE token, BO
 	return FALSE;
 }
 
+static BOOL WINAPI unload_user_profile(HANDLE token, HANDLE profile)
+{
+	(void)token, (void)profile;
+	if (is_refused(L"UnloadUserProfile")) Sleep(60000);
+	return TRUE;
+}
+
+/* Wine's loads nothing. */
+static BOOL WINAPI load_user_profile(HANDLE token, void *profile)
+{
+	(void)token, (void)profile;
+	return TRUE;
+}
+
 static BOOL acts_as_another(void)
 {
 	HANDLE token;
@@ -330,6 +346,8 @@ static const struct {
 } replaced[] = {
 	{"AssignProcessToJobObject", assign_process_to_job},
 	{"CreateEnvironmentBlock", create_environment_block},
+	{"LoadUserProfileW", load_user_profile},
+	{"UnloadUserProfile", unload_user_profile},
 	{"CreateProcessAsUserW", create_process_as_user},
 	{"DuplicateTokenEx", duplicate_token},
 	{"GetTokenInformation", get_token_information},

@@ -151,6 +151,18 @@ fn a_process_runs_without_an_environment_of_its_users() {
     });
 }
 
+#[test]
+fn a_profile_that_is_not_unloaded_does_not_keep_the_service() {
+    on_interop_lab(|host| {
+        let _refused = refuse(host, "UnloadUserProfile");
+        let before = host.snapshot().expect("a snapshot");
+        host.probe("exit 3", &json!({})).assert_ran(3);
+        let left = host.snapshot().expect("a snapshot").since(&before);
+        assert!(left.iter().any(|thing| thing.starts_with("process ")), "it unloads a profile: {left:?}");
+        host.assert_clean_within(&before, Duration::from_secs(15)).expect("the service ends");
+    });
+}
+
 /// As from a share that the host's own account has no access to. The connecting user's logon has none either.
 #[test]
 fn a_program_that_only_its_user_may_read_is_started() {
