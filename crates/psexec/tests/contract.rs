@@ -53,7 +53,7 @@ fn a_refused_connection_is_explained_without_secrets() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("an address").port();
     drop(listener);
-    let run = module::run_with(to_port(port).to_string().as_bytes());
+    let run = module::answer_of(module_to(port).output().expect("the module starts"));
     assert_message(&run.answer, &format!("Failed to connect to '127.0.0.1:{port}': "));
     assert_message(&run.answer, "firewall");
     assert_eq!(run.answer.get("changed"), None);
@@ -65,8 +65,7 @@ fn signals_end_the_module_with_an_answer() {
     for signal in ["TERM", "INT", "HUP"] {
         let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = silent.local_addr().expect("an address").port();
-        let path = module::arguments_file(to_port(port).to_string().as_bytes());
-        let child = module::command().arg(path).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let child = module_to(port).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let child: Child = child.expect("the module starts");
         let connection = accept_within(&silent, Duration::from_secs(20));
         terminate(child.id(), signal);
@@ -93,10 +92,14 @@ fn accept_within(listener: &TcpListener, bound: Duration) -> TcpStream {
     }
 }
 
-/// Arguments that lead to a connection to this port of this machine.
-fn to_port(port: u16) -> Value {
-    json!({"hostname": "127.0.0.1", "port": port, "executable": "cmd.exe", "arguments": "/c echo s3cret",
-        "connection_username": "user", "connection_password": "s3cret", "_ansible_no_log": true})
+/// The module, with arguments that lead to a connection to this port of this machine. A development build brings no service
+/// along: any file does for one, as there is nobody to take it.
+fn module_to(port: u16) -> Command {
+    let arguments = json!({"hostname": "127.0.0.1", "port": port, "executable": "cmd.exe", "arguments": "/c echo s3cret",
+        "connection_username": "user", "connection_password": "s3cret", "_ansible_no_log": true});
+    let mut module = module::command();
+    module.arg(module::arguments_file(arguments.to_string().as_bytes())).env("PSEXEC_SERVICE_EXE", PROGRAM);
+    module
 }
 
 #[track_caller]
