@@ -36,7 +36,7 @@ pub enum Error {
         .0.join(" ")
     )]
     Missing(Vec<&'static str>),
-    /// Debian's compiler does not know [`WINDOWS_7_TARGET`]. Debian 12 has one that does among its security updates only.
+    /// Debian's compiler does not know the target for Windows 7. Debian 12 has one that does among its security updates only.
     #[error(
         "{DEBIAN_RUSTC} is too old to build for Windows: it does not know {WINDOWS_7_TARGET}. Debian's security updates have a \
          newer one: add them to apt's sources, and run `apt-get update && apt-get install {}`",
