@@ -63,6 +63,11 @@ impl Public {
         Ok(public)
     }
 
+    /// The folder, in whose path there is no space.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// Copies a file into the folder, with its permissions, for root.
     pub fn copy(&self, file: &Path) -> io::Result<PathBuf> {
         let copy = self.0.join(file.file_name().unwrap_or_default());

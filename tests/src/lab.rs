@@ -334,12 +334,16 @@ impl Lab {
     fn start_smbd(&self, parts: &Parts, options: &LabOptions) -> Result<u16> {
         let samba = self.state.join("samba");
         let port = free_port()?;
-        self.configure(parts, options, port)?;
+        let sockets = self.socket_folder()?;
+        self.configure(parts, options, port, &sockets)?;
+        // The loader takes a space in a path for the end of it, and our own path may have one.
+        let shim = sockets.join("smbd_pipes.so");
+        fs::copy(&parts.shim, &shim)?;
         let log = self.state.join("smbd.out");
         // The library is for smbd alone, not for what starts it.
         let mut smbd = self.system.command("/usr/bin/env");
         smbd.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("LANG", "C.UTF-8");
-        smbd.arg(format!("LD_PRELOAD={}", parts.shim.display())).arg("/usr/sbin/smbd");
+        smbd.arg(format!("LD_PRELOAD={}", shim.display())).arg("/usr/sbin/smbd");
         smbd.args(["--foreground", "--no-process-group", "--debug-stdout", "--configfile"]);
         smbd.arg(samba.join("smb.conf"));
         smbd.env(wine::MARK, &self.state);
@@ -359,13 +363,12 @@ impl Lab {
         wait_until("smbd", &log, &mut smbd, || answers(port).then_some(port))
     }
 
-    fn configure(&self, parts: &Parts, options: &LabOptions, port: u16) -> Result<()> {
+    fn configure(&self, parts: &Parts, options: &LabOptions, port: u16, sockets: &Path) -> Result<()> {
         let samba = self.state.join("samba");
         for folder in ["lock", "state", "cache", "pid"] {
             fs::create_dir_all(samba.join(folder))?;
         }
         parts.copy_accounts(&samba)?;
-        let sockets = self.socket_folder()?;
         let template = fs::read_to_string(folders::repository().join("tests/lab/host/smb.conf"))?;
         let text = template
             .replace("{samba}", &samba.to_string_lossy())

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use end_to_end::crowd::at_once;
-use end_to_end::folders;
+use end_to_end::folders::Public;
 use end_to_end::host::Host;
 use end_to_end::lab::{Delay, Lab, LabOptions, Refusal, Snapshot};
 use end_to_end::module::{self, Outcome, Task};
@@ -641,9 +641,9 @@ fn run_with_number(host: &Host, number: u32) -> Outcome {
             return ((ssize_t (*)(void *, size_t, unsigned))dlsym(RTLD_NEXT, "getrandom"))(buffer, length, flags);
         }"#;
 
-    let folder = folders::target().join("cleanup");
-    fs::create_dir_all(&folder).expect("a folder");
-    let (source, library) = (folder.join(format!("{number}.c")), folder.join(format!("{number}.so")));
+    // The loader takes a space in a path for the end of it, and our own path may have one.
+    let folder = Public::make().expect("a folder");
+    let (source, library) = (folder.path().join("number.c"), folder.path().join("number.so"));
     fs::write(&source, SOURCE).expect("a file");
     let mut compiler = Program::new("gcc");
     compiler.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source);

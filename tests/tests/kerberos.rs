@@ -425,7 +425,7 @@ fn a_kdc_refers_to_the_realm_of_the_host() {
     in_realm(|member| {
         let hosts = member.kdc.fresh_path();
         fs::write(&hosts, format!("127.0.0.1 {REFERRED_HOST}\n")).expect("a file");
-        let script = format!(r#"mount --bind {} /etc/hosts && exec "$0" "$@""#, hosts.display());
+        let script = format!(r#"mount --bind '{}' /etc/hosts && exec "$0" "$@""#, hosts.display());
         let resolving = ["unshare", "--mount", "sh", "-c", script.as_str()];
         // The host's domain is not the name of a realm in this one: nobody can guess it.
         let configuration = member.kdc.configuration_without_place(&["default_realm = NOWHERE.TEST"]);
