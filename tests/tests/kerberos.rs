@@ -107,7 +107,8 @@ impl<'a> Run<'a> {
 
     #[track_caller]
     fn run(&self) -> Outcome {
-        let module = self.task().command().expect("a command");
+        let task = self.task();
+        let module = task.command().expect("a command");
         let mut words = self.wrapper.iter().map(Into::into).collect::<Vec<_>>();
         words.push(module.get_program().to_owned());
         words.extend(module.get_args().map(ToOwned::to_owned));

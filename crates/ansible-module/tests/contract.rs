@@ -2,10 +2,12 @@
 //! 0 or 1.
 
 mod module;
+#[path = "module/signal.rs"]
+mod signal;
 
 use std::fs;
 use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -71,7 +73,7 @@ fn signals_end_a_module_that_waits_for_its_arguments() {
     let mut child = child.expect("the module starts");
     let input = child.stdin.take();
     await_signal_handlers(child.id());
-    terminate(child.id(), "TERM");
+    signal::send(child.id(), "TERM");
     let run = module::answer_of(child.wait_with_output().expect("the module ends"));
     assert_message(&run.answer, "ended by SIGTERM before it had its arguments");
     drop(input);
@@ -143,11 +145,6 @@ fn run_with_input(arguments: &[u8]) -> module::Run {
     input.write_all(arguments).expect("the module reads its input");
     drop(input);
     module::answer_of(child.wait_with_output().expect("the module ends"))
-}
-
-fn terminate(process: u32, signal: &str) {
-    let status = Command::new("kill").args(["-s", signal, &process.to_string()]).status();
-    assert!(status.expect("kill starts").success());
 }
 
 /// Waits until the process catches SIGTERM, which would end it without an answer before.

@@ -222,6 +222,8 @@ impl<'a> Deployment<'a> {
     /// The connection was lost meanwhile: what is left has to be taken away over another.
     pub(crate) async fn remove(mut self) -> Result<Vec<Warning>, Loss> {
         let mut warnings = Vec::new();
+        // No process is worth waiting for any more, and another connection may do what this one cannot.
+        self.ipc.grant_silence(SILENCE_OF_REMOVAL);
         self.settle().await?;
         if self.record.file == FileState::Uploading && self.record.is_in_doubt {
             // The answer that names the open file has got lost: only the end of the connection closes it.
@@ -586,6 +588,9 @@ const START: Duration = Duration::from_secs(90);
 /// How long a host may be silent while its process runs: hypervisors freeze guests for half a minute and more, when they
 /// move them or take a snapshot.
 pub(crate) const SILENCE: Duration = Duration::from_secs(120);
+/// The same while everything is taken away: less than any request may take, so that a host that has gone is noticed before the
+/// removal is given up.
+const SILENCE_OF_REMOVAL: Duration = Duration::from_secs(30);
 /// How long a process whose connection was lost may take to end before it is left alone; our service leaves five seconds
 /// after it.
 const END: Duration = Duration::from_secs(15);

@@ -2,6 +2,8 @@
 
 #[path = "../../ansible-module/tests/module/mod.rs"]
 mod module;
+#[path = "../../ansible-module/tests/module/signal.rs"]
+mod signal;
 
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -68,16 +70,11 @@ fn signals_end_the_module_with_an_answer() {
         let child = module_to(port).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let child: Child = child.expect("the module starts");
         let connection = accept_within(&silent, Duration::from_secs(20));
-        terminate(child.id(), signal);
+        signal::send(child.id(), signal);
         let run = module::answer_of(child.wait_with_output().expect("the module ends"));
         assert_message(&run.answer, &format!("SIG{signal}"));
         drop(connection);
     }
-}
-
-fn terminate(process: u32, signal: &str) {
-    let status = Command::new("kill").args(["-s", signal, &process.to_string()]).status();
-    assert!(status.expect("kill starts").success());
 }
 
 fn accept_within(listener: &TcpListener, bound: Duration) -> TcpStream {

@@ -16,7 +16,8 @@ pub(crate) fn for_demo() -> Result<()> {
 
 /// What the tests need, in one go.
 pub(crate) fn for_tests() -> Result<()> {
-    let others = [kdc::debian_packages_missing(), callgrind::debian_packages_missing()].concat();
+    let procps = if Path::new("/usr/bin/kill").exists() { Vec::new() } else { vec!["procps"] };
+    let others = [kdc::debian_packages_missing(), callgrind::debian_packages_missing(), procps].concat();
     install(&[missing_for_lab(Form::Plain), missing_for_python(), others].concat())
 }
 
