@@ -15,8 +15,9 @@ use serde_json::{Value, json};
 
 #[test]
 fn an_echo_takes_few_instructions() {
-    // Counted of nine runs: 3.04 to 3.09 million, and one of 3.26: of several runs the best one counts.
-    const BOUND: u64 = 3_250_000;
+    // Counted of three runs: 3.21 to 3.22 million, 0.3 of them since every run looks for left-overs and has secret names. Of
+    // several runs the best one counts.
+    const BOUND: u64 = 3_500_000;
 
     on_lab(|host, _| {
         let runs: Vec<u64> = (0..3).map(|_| instructions(host, &echo(), assert_echoed)).collect();
@@ -44,11 +45,11 @@ fn ten_megabytes_of_output_take_few_instructions() {
 /// which no load betters.
 #[test]
 fn a_run_waits_for_the_host_a_few_times() {
-    // Counted: 14, seldom 13. Of the table in ARCHITECTURE.md these are all but NEGOTIATE, before which nothing was
+    // Counted: 14 or 15; two chains of requests that travel side by side may count once more. Of the table in ARCHITECTURE.md these are all but NEGOTIATE, before which nothing was
     // received, wait 11 twice, because cmd.exe writes a line and its end apart, and LOGOFF.
     const WAITS: u32 = 16;
-    // Counted: 158.6 thousand, of which 151.6 are the service.
-    const BYTES_SENT: u64 = 160_000;
+    // Counted: 159.5 thousand, of which 151.6 are the service. Names have this machine's in them, which may be longer.
+    const BYTES_SENT: u64 = 165_000;
 
     on_lab(|host, lab| {
         let runs: Vec<Statistics> = (0..5).map(|_| through_proxy(host, lab)).collect();
