@@ -15,9 +15,9 @@ use serde_json::{Value, json};
 
 #[test]
 fn an_echo_takes_few_instructions() {
-    // Counted of three runs: 3.21 to 3.22 million, 0.3 of them since every run looks for left-overs and has secret names. Of
-    // several runs the best one counts.
-    const BOUND: u64 = 3_500_000;
+    // Counted of three runs: 3.21 to 3.22 million with Debian 12's C library, 0.3 of them since every run looks for left-overs
+    // and has secret names; 3.72 to 3.79 million with Debian 13's. Of several runs the best one counts.
+    const BOUND: u64 = 4_000_000;
 
     on_lab(|host, _| {
         let runs: Vec<u64> = (0..3).map(|_| instructions(host, &echo(), assert_echoed)).collect();
