@@ -1,8 +1,10 @@
 //! Kerberos realms on loopback: MIT's KDC, and what the lab's smbd needs to be a member.
 
-use std::fs;
+use std::env;
+use std::fs::{self, DirBuilder};
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -12,7 +14,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::folders;
 use crate::lab::{ADMINISTRATOR, UNICODE_ADMINISTRATOR};
 
 /// The realm of the lab host.
@@ -74,8 +75,9 @@ impl Kdc {
         let missing = missing(&PACKAGES);
         ensure!(missing.is_empty(), "the KDC needs Debian's packages {}", missing.join(", "));
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let folder = folders::labs().join(format!("kdc-{}-{count}", std::process::id()));
-        fs::create_dir_all(&folder)?;
+        // Not below our own folder, whose path may have a space: kadmin.local takes it for the end of a keytab's name.
+        let folder = env::temp_dir().join(format!("psexec-kdc-{}-{count}", std::process::id()));
+        DirBuilder::new().mode(0o700).create(&folder)?;
         let realms = [(REALM, free_port()?), (OTHER_REALM, free_port()?), (OLD_REALM, free_port()?)];
         let mut kdc = Self { folder, realms, process: None };
         kdc.configure()?;
