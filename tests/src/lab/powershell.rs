@@ -36,12 +36,12 @@ pub fn folder() -> Result<Option<PathBuf>> {
 pub(super) fn template(system: System, plain: &Path) -> Result<PathBuf> {
     let folder = folder()?.context(MISSING)?;
     let place = plain.with_file_name(format!("template-{}-powershell", system.name()));
-    let from = folder.canonicalize()?.display().to_string();
+    let from = format!("{}\n{SETTINGS:?}", folder.canonicalize()?.display());
     if fs::read_to_string(place.join(FROM)).is_ok_and(|named| named == from) {
         return Ok(place);
     }
     if place.exists() {
-        fs::remove_dir_all(&place)?; // has another PowerShell
+        fs::remove_dir_all(&place)?; // has another PowerShell, or other settings
     }
     make_beside(&place, |fresh| {
         copy_tree(plain, fresh)?;
@@ -97,15 +97,19 @@ pub(super) fn start_display(system: System, state: &Path) -> Result<()> {
     Ok(())
 }
 
-/// In the template's folder: which PowerShell it has.
+/// In the template's folder: which PowerShell it has, and the settings.
 const FROM: &str = "powershell";
 
 const ENVIRONMENT: &str = r"HKLM\System\CurrentControlSet\Control\Session Manager\Environment";
 
+const EVENT_SOURCE: &str = r"HKLM\System\CurrentControlSet\Services\EventLog\Application\Ansible";
+
 /// For `reg add`: Windows 10 as the version, without which .NET ends at once; what .NET and PowerShell read from the
-/// environment that services hand on.
-const SETTINGS: [[&str; 5]; 3] = [
+/// environment that services hand on; and the source that Ansible's modules name in the event log. On a host that has
+/// none two modules at once both find it missing, both make it, and the second one fails.
+const SETTINGS: [[&str; 5]; 4] = [
     [r"HKCU\Software\Wine", "/v", "Version", "/d", "win10"],
     [ENVIRONMENT, "/v", "DOTNET_EnableWriteXorExecute", "/d", "0"],
     [ENVIRONMENT, "/v", "POWERSHELL_TELEMETRY_OPTOUT", "/d", "1"],
+    [EVENT_SOURCE, "/v", "EventMessageFile", "/d", r"C:\windows\system32\EventLogMessages.dll"],
 ];
