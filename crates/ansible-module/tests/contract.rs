@@ -1,6 +1,8 @@
 //! The contract of an Ansible module, tried on a module that does nothing: one JSON object on standard output, exit code
 //! 0 or 1.
 
+#[path = "module/message.rs"]
+mod message;
 mod module;
 #[path = "module/signal.rs"]
 mod signal;
@@ -12,6 +14,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+
+use message::assert_message;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_artificial-module");
 
@@ -161,13 +165,4 @@ fn await_signal_handlers(process: u32) {
         assert!(start.elapsed() < Duration::from_secs(20), "the module does not listen for signals");
         thread::sleep(Duration::from_millis(10));
     }
-}
-
-#[track_caller]
-fn assert_message(answer: &Value, part: &str) {
-    assert_eq!(answer["failed"], true);
-    assert!(
-        answer["msg"].as_str().is_some_and(|message| message.contains(part)),
-        "{part:?} is not in {answer}"
-    );
 }

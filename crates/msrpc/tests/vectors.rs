@@ -165,7 +165,10 @@ fn request(vector: &Value) -> Request {
     let call_id = fragment.call_id;
     let Pdu::Request(request) = fragment.pdu else { panic!("{fragment:?} is no request") };
 
-    let with_hint = Request { allocation_hint: request.stub.len() as u32, ..request.clone() };
+    let with_hint = Request {
+        allocation_hint: u32::try_from(request.stub.len()).expect("a short stub"),
+        ..request.clone()
+    };
     assert_eq!(
         rpc::encode_request(call_id, request.opnum, &request.stub, rpc::MAX_FRAGMENT),
         [Fragment::whole(call_id, Pdu::Request(with_hint)).encode()]

@@ -1,5 +1,7 @@
 //! The contract of an Ansible module, tried on the binary: one JSON object on standard output, exit code 0 or 1.
 
+#[path = "../../ansible-module/tests/module/message.rs"]
+mod message;
 #[path = "../../ansible-module/tests/module/mod.rs"]
 mod module;
 #[path = "../../ansible-module/tests/module/signal.rs"]
@@ -10,7 +12,9 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
+
+use message::assert_message;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_psexec");
 
@@ -97,13 +101,4 @@ fn module_to(port: u16) -> Command {
     let mut module = module::command();
     module.arg(module::arguments_file(arguments.to_string().as_bytes())).env("PSEXEC_SERVICE_EXE", PROGRAM);
     module
-}
-
-#[track_caller]
-fn assert_message(answer: &Value, part: &str) {
-    assert_eq!(answer["failed"], true);
-    assert!(
-        answer["msg"].as_str().is_some_and(|message| message.contains(part)),
-        "{part:?} is not in {answer}"
-    );
 }
