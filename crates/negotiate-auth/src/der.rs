@@ -24,13 +24,15 @@ pub(crate) const fn context(number: u8) -> u8 {
 pub(crate) fn element(tag: u8, content: &[u8]) -> Vec<u8> {
     let mut element = Vec::with_capacity(content.len() + 6);
     element.push(tag);
-    if content.len() < 0x80 {
-        element.push(content.len() as u8);
-    } else {
-        let length = content.len().to_be_bytes();
-        let significant = &length[length.iter().take_while(|&&byte| byte == 0).count()..];
-        element.push(0x80 | significant.len() as u8);
-        element.extend_from_slice(significant);
+    match u8::try_from(content.len()) {
+        Ok(length) if length < 0x80 => element.push(length),
+        _ => {
+            let length = content.len().to_be_bytes();
+            let significant = &length[length.iter().take_while(|&&byte| byte == 0).count()..];
+            // At most eight bytes long.
+            element.push(0x80 | u8::try_from(significant.len()).unwrap_or(0));
+            element.extend_from_slice(significant);
+        }
     }
     element.extend_from_slice(content);
     element
@@ -99,7 +101,7 @@ impl<'a> Reader<'a> {
         }
         let sign: i64 = if first & 0x80 == 0 { 0 } else { -1 };
         let value = content.iter().fold(sign, |value, &byte| value << 8 | i64::from(byte));
-        (i64::from(i32::MIN)..=i64::from(u32::MAX)).contains(&value).then_some(value as u32)
+        u32::try_from(value).or_else(|_| i32::try_from(value).map(i32::cast_unsigned)).ok()
     }
 
     /// The bytes of an OCTET STRING.
@@ -150,7 +152,7 @@ mod tests {
             (-129, &[2, 2, 0xff, 0x7f]),
         ] {
             assert_eq!(integer(value), bytes);
-            assert_eq!(Reader::new(bytes).unsigned(), Some(value as u32));
+            assert_eq!(Reader::new(bytes).unsigned().map(i64::from), Some(value & 0xffff_ffff));
         }
     }
 

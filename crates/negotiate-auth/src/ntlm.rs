@@ -225,7 +225,9 @@ fn authenticate_message(logon: &Logon, response: &[u8], encrypted_key: &[u8], fl
         let length = u16::try_from(value.len()).unwrap_or(u16::MAX);
         head.extend_from_slice(&length.to_le_bytes());
         head.extend_from_slice(&length.to_le_bytes());
-        head.extend_from_slice(&((PAYLOAD + payload.len()) as u32).to_le_bytes());
+        // Six of 64 KiB at most.
+        let offset = u32::try_from(PAYLOAD + payload.len()).unwrap_or(u32::MAX);
+        head.extend_from_slice(&offset.to_le_bytes());
         payload.extend_from_slice(&value[..usize::from(length)]);
     }
     [&head, &flags.to_le_bytes()[..], &VERSION, &[0; 16], &payload].concat()
@@ -414,11 +416,11 @@ pub(crate) mod tests {
         let mut list = Vec::new();
         for (identifier, value) in target_info {
             list.extend_from_slice(&identifier.to_le_bytes());
-            list.extend_from_slice(&(value.len() as u16).to_le_bytes());
+            list.extend_from_slice(&u16::try_from(value.len()).expect("a short value").to_le_bytes());
             list.extend_from_slice(value);
         }
         list.extend_from_slice(&[0; 4]);
-        let length = (list.len() as u16).to_le_bytes();
+        let length = u16::try_from(list.len()).expect("a short list").to_le_bytes();
         let field = [&length[..], &length, &48u32.to_le_bytes()].concat();
         let parts =
             [SIGNATURE, &2u32.to_le_bytes(), &[0; 8], &flags.to_le_bytes(), &[7; 8], &[0; 8], &field, &list];

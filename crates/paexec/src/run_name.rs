@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn pipes_of_our_own_are_named_after_the_secret_alone() {
-        let secret = PipeSecret::new(core::array::from_fn(|index| index as u8 * 17));
+        let secret = PipeSecret::new(core::array::from_fn(|index| u8::try_from(index * 17).unwrap_or(0)));
         let argument = "00112233445566778899aabbccddeeff";
         assert_eq!(secret.argument(), argument);
         assert!(PipeSecret::parse(argument) == Some(secret.clone()));

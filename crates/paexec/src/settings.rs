@@ -8,7 +8,7 @@ use crate::error::DecodeError;
 use crate::text::{read_string, write_string};
 
 /// Exit code of a process that was ended because it outlived [`Settings::timeout_seconds`]: -10, unsigned.
-pub const TIMED_OUT: u32 = -10_i32 as u32;
+pub const TIMED_OUT: u32 = (-10_i32).cast_unsigned();
 
 /// Priority class for [`Settings::priority`]: runs when the system is idle.
 pub const IDLE_PRIORITY_CLASS: u32 = 0x40;

@@ -7,6 +7,12 @@
 //! What is decided without Windows stands in modules of its own and is tested on every system.
 #![warn(clippy::undocumented_unsafe_blocks, unsafe_op_in_unsafe_fn)]
 #![cfg_attr(not(windows), allow(dead_code))]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "sizes of Windows's structures and its error codes, which have 32 bits there and other types here"
+)]
 
 mod account;
 mod command_line;

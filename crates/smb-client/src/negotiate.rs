@@ -238,7 +238,7 @@ mod tests {
         put(0, &65u16.to_le_bytes());
         put(2, &3u16.to_le_bytes());
         put(4, &revision.to_le_bytes());
-        put(6, &(contexts.len() as u16).to_le_bytes());
+        put(6, &u16::try_from(contexts.len()).expect("few contexts").to_le_bytes());
         put(24, &CAP_ENCRYPTION.to_le_bytes());
         put(32, &(1u32 << 20).to_le_bytes());
         put(36, &(1u32 << 20).to_le_bytes());
@@ -247,7 +247,7 @@ mod tests {
         for (id, data) in contexts {
             message.resize(message.len().next_multiple_of(8), 0);
             message.extend_from_slice(&id.to_le_bytes());
-            message.extend_from_slice(&(data.len() as u16).to_le_bytes());
+            message.extend_from_slice(&u16::try_from(data.len()).expect("little data").to_le_bytes());
             message.extend_from_slice(&[0; 4]);
             message.extend_from_slice(data);
         }

@@ -250,7 +250,8 @@ impl Tamperer {
 
 /// A frame as it is on the wire, with its length.
 pub(super) fn framed(frame: &[u8]) -> Vec<u8> {
-    let mut bytes = (frame.len() as u32).to_be_bytes().to_vec();
+    let length = u32::try_from(frame.len()).expect("a frame has at most 16 MiB");
+    let mut bytes = length.to_be_bytes().to_vec();
     bytes.extend_from_slice(frame);
     bytes
 }
@@ -268,7 +269,7 @@ fn garbage(length: usize) -> Vec<u8> {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        state as u8
+        state.to_le_bytes()[0]
     };
     (0..length).map(|_| next()).collect()
 }

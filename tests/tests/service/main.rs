@@ -267,6 +267,6 @@ fn hex(message: &[u8]) -> String {
 }
 
 fn unhex(line: &str) -> Vec<u8> {
-    let digits: Vec<u32> = line.chars().filter_map(|digit| digit.to_digit(16)).collect();
-    digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | *digit as u8)).collect()
+    let pairs = line.trim().as_bytes().chunks(2).filter_map(|pair| str::from_utf8(pair).ok());
+    pairs.map(|pair| u8::from_str_radix(pair, 16).expect("hexadecimal digits")).collect()
 }

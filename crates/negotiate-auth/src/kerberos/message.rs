@@ -158,7 +158,7 @@ pub(super) struct Sealed<'a> {
 impl<'a> Sealed<'a> {
     pub(super) fn parse(mut bytes: Reader<'a>) -> Option<Self> {
         let mut fields = bytes.content(SEQUENCE)?;
-        let enctype = fields.content(context(0))?.unsigned()? as i32;
+        let enctype = fields.content(context(0))?.unsigned()?.cast_signed();
         fields.optional(context(1));
         Some(Sealed { enctype, cipher: fields.content(context(2))?.octets()? })
     }
@@ -175,7 +175,7 @@ fn encryption_key(key: &Key) -> Vec<u8> {
 /// Encryption type and bytes of an EncryptionKey.
 pub(super) fn parse_key(mut bytes: Reader<'_>) -> Option<(i32, &[u8])> {
     let mut fields = bytes.content(SEQUENCE)?;
-    let enctype = fields.content(context(0))?.unsigned()? as i32;
+    let enctype = fields.content(context(0))?.unsigned()?.cast_signed();
     Some((enctype, fields.content(context(1))?.octets()?))
 }
 
@@ -191,7 +191,7 @@ fn parse_principal(mut realm: Reader<'_>, mut name: Reader<'_>) -> Option<Princi
     let text = |reader: Reader<'_>| String::from_utf8(reader.rest().to_vec()).ok();
     let realm = text(realm.content(GENERAL_STRING)?)?;
     let mut fields = name.content(SEQUENCE)?;
-    let kind = fields.content(context(0))?.unsigned()? as i32;
+    let kind = fields.content(context(0))?.unsigned()?.cast_signed();
     let mut list = fields.content(context(1))?.content(SEQUENCE)?;
     let mut components = Vec::new();
     while let Some(component) = list.optional(GENERAL_STRING) {
@@ -206,7 +206,7 @@ pub(super) fn parse_error(message: &[u8]) -> Option<(i32, Option<String>)> {
     for number in 0..6 {
         fields.optional(context(number));
     }
-    let code = fields.content(context(6))?.unsigned()? as i32;
+    let code = fields.content(context(6))?.unsigned()?.cast_signed();
     for number in 7..11 {
         fields.optional(context(number));
     }

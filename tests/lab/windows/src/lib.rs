@@ -14,5 +14,6 @@ fn pattern_byte(offset: usize) -> u8 {
     const PRINTABLE: usize = 94;
 
     let (line, column) = (offset / LINE, offset % LINE);
-    if column == LINE - 1 { b'\n' } else { b'!' + ((line * 7 + column) % PRINTABLE) as u8 }
+    let printable = u8::try_from((line * 7 + column) % PRINTABLE).unwrap_or(0);
+    if column == LINE - 1 { b'\n' } else { b'!' + printable }
 }
