@@ -100,6 +100,13 @@ impl Proxy {
         self.port
     }
 
+    /// Closes the connections that there are. Others can be made.
+    pub fn cut(&self) {
+        for link in lock(&self.shared.links).drain(..).filter_map(|link| link.upgrade()) {
+            link.cut();
+        }
+    }
+
     /// What has passed so far.
     pub fn statistics(&self) -> Statistics {
         *lock(&self.shared.statistics)
@@ -109,9 +116,7 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.shared.closed.store(true, Ordering::Release);
-        for link in lock(&self.shared.links).drain(..).filter_map(|link| link.upgrade()) {
-            link.cut();
-        }
+        self.cut();
         // Wakes the thread that listens.
         let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
     }

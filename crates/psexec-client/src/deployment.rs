@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use msrpc::scmr::*;
 use paexec::{Naming, PipeNames, RunName};
-use smb_client::{Loss, NtStatus, Session, Tree};
+use smb_client::{Loss, NtStatus, Tree};
 use tokio::time::{sleep, timeout};
 
 use crate::error::{At, ErrorKind, Failure, ServiceMisbehaved, Step};
@@ -14,7 +14,7 @@ use crate::random::pipe_secret;
 use crate::report::Warning;
 use crate::scm::ServiceManager;
 use crate::trace::Trace;
-use crate::waiting::{Pauses, within};
+use crate::waiting::{Pauses, REQUEST, within};
 
 /// What a run has put on a host, and has to take away again.
 ///
@@ -27,6 +27,13 @@ pub(crate) struct Deployment<'a> {
     admin: Tree,
     manager: Option<ServiceManager>,
     record: Record,
+}
+
+/// What a service is installed and talked to with.
+#[derive(Clone)]
+pub(crate) struct ServiceShares {
+    pub(crate) ipc: Tree,
+    pub(crate) admin: Tree,
 }
 
 /// What may be on the host.
@@ -90,38 +97,29 @@ pub(crate) struct StartedService<'d> {
 }
 
 impl<'a> Deployment<'a> {
-    /// Connects both shares; nothing is on the host yet.
-    pub(crate) async fn begin(
-        session: &Session,
-        host: &str,
+    /// Nothing is on the host yet.
+    pub(crate) fn begin(
+        ServiceShares { ipc, admin }: ServiceShares,
         name: RunName,
         trace: &'a Trace,
-    ) -> Result<Self, Failure> {
-        // Polled together, both requests leave before either is answered.
-        let (ipc, admin) = tokio::join!(
-            within(REQUEST, session.connect_tree(host, "IPC$")),
-            within(REQUEST, session.connect_tree(host, "ADMIN$")),
-        );
-        let (ipc, admin) = (ipc.at(Step::ConnectIpc)?, admin.at(Step::ConnectAdmin)?);
-        trace.note("connected to IPC$ and ADMIN$");
+    ) -> Self {
         let record = Record {
             file: FileState::Absent,
             service: ServiceState::Absent,
             is_in_doubt: false,
             process_may_run: false,
         };
-        Ok(Deployment { trace, name, ipc, admin, manager: None, record })
+        Deployment { trace, name, ipc, admin, manager: None, record }
     }
 
     /// Takes up what a lost connection left: afterwards [`Deployment::remove`] takes it away. A process that may be
     /// in the middle of its work is given a moment to end, and is otherwise left alone, of which the answer warns.
     pub(crate) async fn resume(
-        session: &Session,
-        host: &str,
+        shares: ServiceShares,
         leftover: Leftover,
         trace: &'a Trace,
     ) -> Result<(Self, Option<Warning>), Failure> {
-        let mut deployment = Deployment::begin(session, host, leftover.name, trace).await?;
+        let mut deployment = Deployment::begin(shares, leftover.name, trace);
         deployment.record.service = ServiceState::MayExist;
         deployment.record.file = FileState::MayBeOpen;
         // The end of a connection does not undo the call that it was lost in.
@@ -154,7 +152,7 @@ impl<'a> Deployment<'a> {
         );
         record.file = match &uploaded {
             // Somebody else's file: not ours to remove.
-            Err(error) if is_collision(error) => FileState::Absent,
+            Err(error) if error.is_collision() => FileState::Absent,
             Err(ErrorKind::TimedOut(_)) => FileState::Uploading,
             _ => FileState::MayExist,
         };
@@ -162,7 +160,7 @@ impl<'a> Deployment<'a> {
         let (opened, handle) = opened.at(Step::OpenServiceManager)?;
         let manager = manager.insert(opened);
         let uploaded = match uploaded {
-            Err(error) if is_collision(&error) => return Err(NotCreated::name_taken(Step::Upload, error)),
+            Err(error) if error.is_collision() => return Err(NotCreated::name_taken(Step::Upload, error)),
             uploaded => uploaded.at(Step::Upload)?,
         };
 
@@ -552,16 +550,12 @@ pub(crate) async fn has_ended(ipc: &Tree, name: &RunName) -> Result<bool, ErrorK
     Ok(queried.status.current_state == SERVICE_STOPPED)
 }
 
-/// Deletes a file of ADMIN$ that is not held; one that is not there counts as deleted.
-pub(crate) async fn delete_file(admin: &Tree, name: &str) -> Result<(), ErrorKind> {
-    match admin.delete_file(name).await {
+/// Deletes a file that is not held; one that is not there counts as deleted.
+pub(crate) async fn delete_file(share: &Tree, name: &str) -> Result<(), ErrorKind> {
+    match share.delete_file(name).await {
         Err(smb_client::Error::Status { status: NtStatus::OBJECT_NAME_NOT_FOUND, .. }) => Ok(()),
         deleted => Ok(deleted?),
     }
-}
-
-fn is_collision(error: &ErrorKind) -> bool {
-    matches!(error, ErrorKind::Status { status: NtStatus::OBJECT_NAME_COLLISION, .. })
 }
 
 fn is_still_held(status: NtStatus) -> bool {
@@ -576,8 +570,6 @@ fn is_still_held(status: NtStatus) -> bool {
     )
 }
 
-/// Bound of an ordinary request: a host under load, or one whose antivirus looks closely.
-const REQUEST: Duration = Duration::from_secs(60);
 /// Bound of the upload, 160 KB: a modem's pace.
 const UPLOAD: Duration = Duration::from_secs(90);
 /// Bound of all of it, from the upload to the start of the service: what is older and does not run will not be started any

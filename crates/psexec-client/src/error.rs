@@ -22,7 +22,7 @@ pub struct Error {
     pub kind: ErrorKind,
 }
 
-/// Step of a run, in the order in which they happen.
+/// Step of a run, in the order in which they happen; those with files come before the service's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
     /// Reading the service's file on the controller.
@@ -39,6 +39,16 @@ pub enum Step {
     ConnectIpc,
     /// SMB2 TREE_CONNECT of ADMIN$.
     ConnectAdmin,
+    /// SMB2 TREE_CONNECT of a drive's administrative share.
+    ConnectDrive,
+    /// Writing a file of the caller's.
+    Put,
+    /// Reading a file.
+    Fetch,
+    /// Listing a directory.
+    List,
+    /// Deleting a file of the caller's.
+    Delete,
     /// The service's file in ADMIN$.
     Upload,
     /// Opening `svcctl` and ROpenSCManagerW.
@@ -67,6 +77,11 @@ impl fmt::Display for Step {
             Step::Authenticate => "authenticating",
             Step::ConnectIpc => "connecting to IPC$",
             Step::ConnectAdmin => "connecting to ADMIN$",
+            Step::ConnectDrive => "connecting to the administrative share of the drive",
+            Step::Put => "writing the file",
+            Step::Fetch => "reading the file",
+            Step::List => "listing the directory",
+            Step::Delete => "deleting the file",
             Step::Upload => "uploading the service to ADMIN$",
             Step::OpenServiceManager => "opening the service control manager",
             Step::CreateService => "creating the service",
@@ -192,6 +207,13 @@ pub enum CredentialsError {
         /// NTLMv2 or Kerberos.
         mechanism: &'static str,
     },
+}
+
+impl ErrorKind {
+    /// There is another of this name.
+    pub(crate) fn is_collision(&self) -> bool {
+        matches!(self, ErrorKind::Status { status: NtStatus::OBJECT_NAME_COLLISION, .. })
+    }
 }
 
 impl From<smb_client::Error> for ErrorKind {

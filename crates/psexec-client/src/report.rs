@@ -1,6 +1,7 @@
 use paexec::CodePages;
 
 use crate::error::{Error, ErrorKind, Step};
+use crate::host_path::HostPath;
 use crate::trace::TraceEntry;
 
 /// What came of a run.
@@ -67,6 +68,13 @@ pub enum Warning {
     FileNotRemoved {
         /// Name of the file.
         file: String,
+        /// What went wrong.
+        error: ErrorKind,
+    },
+    /// A file that was put on the host for a while could not be removed.
+    PutFileNotRemoved {
+        /// Where it is.
+        path: HostPath,
         /// What went wrong.
         error: ErrorKind,
     },

@@ -1,4 +1,4 @@
-//! The run: connect, deploy, start, wait, remove.
+//! One run: deploy, start, wait, remove.
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::pin::pin;
@@ -6,37 +6,34 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use paexec::{Naming, RunName};
-use smb_client::{Session, SessionId, Tree};
+use smb_client::Tree;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
-use crate::connect::connect;
-use crate::connection::Connection;
 use crate::deployment::{DEPLOYMENT, Deployment, Leftover, NotCreated, StartedService, has_ended};
-use crate::error::{At, Error, ErrorKind, Failure, Step};
+use crate::error::{At, ErrorKind, Failure, Step};
+use crate::link::Link;
 use crate::pipes::ServicePipes;
 use crate::process::{Mode, Process};
 use crate::random::run_name;
-use crate::report::{Outcome, Report, Warning};
+use crate::report::{Outcome, Warning};
 use crate::running::{Drained, RunningProcess};
 use crate::service_image::ServiceImage;
 use crate::sweep::sweep;
 use crate::trace::Trace;
 
-/// Runs `process` on the host of `connection`.
+/// Runs `process` over `link`, and gives the link back.
 ///
 /// When `cancelled` resolves, the process is ended and everything removed. The same is done when the future is
-/// dropped, as long as the tokio runtime lives on.
-pub async fn run(
-    connection: Connection,
+/// dropped, as long as the tokio runtime lives on; the link ends then.
+pub(crate) async fn run(
+    link: Link,
     process: Process,
     service: ServiceImage,
     cancelled: impl Future<Output = ()>,
-) -> Report {
+) -> (Done, Option<Link>) {
     let (wanted, gone) = oneshot::channel::<()>();
-    let trace = Arc::new(Trace::start());
-    let host = connection.host.clone();
-    let run = Run { connection, process, trace: Arc::clone(&trace), interest: Interest { gone, lost: None } };
+    let run = Run { trace: Arc::clone(link.trace()), link, process, interest: Interest { gone, lost: None } };
     // The task outlives this future: what it has put on the host it also takes away.
     let mut task = tokio::spawn(run.drive(service));
     let done = tokio::select! {
@@ -46,31 +43,28 @@ pub async fn run(
             task.await
         }
     };
-    let done = done.unwrap_or_else(|panic| Done {
-        outcome: Err(Failure { step: Step::Run, kind: ErrorKind::Internal(panic.to_string()) }),
-        changed: true,
-        warnings: Vec::new(),
-    });
-    Report {
-        outcome: done.outcome.map_err(|Failure { step, kind }| Error { host, step, kind }),
-        changed: done.changed,
-        warnings: done.warnings,
-        trace: trace.entries(),
+    match done {
+        Ok((done, link)) => (done, Some(link)),
+        Err(panic) => {
+            let failure = Failure { step: Step::Run, kind: ErrorKind::Internal(panic.to_string()) };
+            (Done { outcome: Err(failure), changed: true, warnings: Vec::new() }, None)
+        }
     }
 }
 
 struct Run {
-    connection: Connection,
+    link: Link,
     process: Process,
     trace: Arc<Trace>,
     interest: Interest,
 }
 
 /// What has become of a run.
-struct Done {
-    outcome: Result<Outcome, Failure>,
-    changed: bool,
-    warnings: Vec<Warning>,
+pub(crate) struct Done {
+    pub(crate) outcome: Result<Outcome, Failure>,
+    /// See [`Report::changed`](crate::Report).
+    pub(crate) changed: bool,
+    pub(crate) warnings: Vec<Warning>,
 }
 
 /// What has become of a run under one name.
@@ -92,7 +86,12 @@ enum Ran {
 }
 
 impl Run {
-    async fn drive(mut self, service: ServiceImage) -> Done {
+    async fn drive(mut self, service: ServiceImage) -> (Done, Link) {
+        let done = self.connect_and_run(service).await;
+        (done, self.link)
+    }
+
+    async fn connect_and_run(&mut self, service: ServiceImage) -> Done {
         let unchanged = |failure| Done { outcome: Err(failure), changed: false, warnings: Vec::new() };
         let naming = service.naming();
         let image = match service.read().at(Step::ReadServiceImage) {
@@ -100,12 +99,12 @@ impl Run {
             Err(failure) => return unchanged(failure),
         };
         let connected = tokio::select! {
-            connected = connect(&self.connection, None, &self.trace) => connected,
+            connected = self.link.connect() => connected,
             () = self.interest.ends() => Err(cancelled_at(Step::Connect)),
         };
         match connected {
-            Ok(session) => {
-                let (outcome, warnings) = self.run_over(session, naming, image).await;
+            Ok(()) => {
+                let (outcome, warnings) = self.run_over(naming, image).await;
                 Done { outcome, changed: true, warnings }
             }
             Err(failure) => unchanged(failure),
@@ -115,52 +114,48 @@ impl Run {
     /// Draws another name when one is taken, and connects once more to clean up if the connection is lost.
     async fn run_over(
         &mut self,
-        session: Session,
         naming: Naming,
         image: Cow<'static, [u8]>,
     ) -> (Result<Outcome, Failure>, Vec<Warning>) {
         let mut all = Vec::new();
         let mut names = 1;
-        let outcome = loop {
-            match self.attempt(&session, naming, &image).await {
+        loop {
+            match self.attempt(naming, &image).await {
                 Attempt::Ended { outcome, warnings } => {
                     all.extend(warnings);
-                    break outcome;
+                    return (outcome, all);
                 }
                 Attempt::Collided { failure, warnings } => {
                     all.extend(warnings);
                     if names == MAX_NAMES {
-                        break Err(failure);
+                        return (Err(failure), all);
                     }
                     names += 1;
                 }
                 Attempt::Lost { outcome, warnings, leftover } => {
                     all.extend(warnings);
-                    let previous = session.id();
-                    drop(session);
-                    all.extend(self.remove_after_loss(previous, leftover).await);
+                    self.link.give_up();
+                    all.extend(self.remove_after_loss(leftover).await);
                     return (outcome, all);
                 }
             }
-        };
-        session.log_off().await;
-        (outcome, all)
+        }
     }
 
     /// Deploys the service under a new name, has it run the process, and removes it.
-    async fn attempt(&mut self, session: &Session, naming: Naming, image: &[u8]) -> Attempt {
+    async fn attempt(&mut self, naming: Naming, image: &[u8]) -> Attempt {
         let over = |failure| Attempt::Ended { outcome: Err(failure), warnings: Vec::new() };
         let name = match run_name(naming).at(Step::Connect) {
             Ok(name) => name,
             Err(failure) => return over(failure),
         };
         let service = name.service();
-        let begun = tokio::select! {
-            begun = Deployment::begin(session, &self.connection.host, name, &self.trace) => begun,
+        let shares = tokio::select! {
+            shares = self.link.service_shares() => shares,
             () = self.interest.ends() => Err(cancelled_at(Step::ConnectIpc)),
         };
-        let mut deployment = match begun {
-            Ok(deployment) => deployment,
+        let mut deployment = match shares {
+            Ok(shares) => Deployment::begin(shares, name, &self.trace),
             Err(failure) => return over(failure),
         };
         let mut sweeping = pin!(sweep_meanwhile(deployment.surroundings(), &self.trace));
@@ -199,21 +194,18 @@ impl Run {
         }
     }
 
-    /// Connects once more, only to look after what the lost connection left on the host.
-    async fn remove_after_loss(&mut self, previous: SessionId, leftover: Leftover) -> Vec<Warning> {
+    /// Connects once more to look after what the lost connection left on the host.
+    async fn remove_after_loss(&mut self, leftover: Leftover) -> Vec<Warning> {
         let service = leftover.name.service();
-        let (connection, trace) = (&self.connection, &self.trace);
+        let (link, trace) = (&mut self.link, &self.trace);
         trace.note("the connection was lost; connecting again to clean up");
         let removing = async {
-            let bound = connection.timeout.min(RECONNECT);
-            let connecting = connect(connection, Some(previous), trace);
-            let session = within_failure(bound, Step::Connect, connecting).await?;
+            reconnect(link).await?;
             let cleaning = async {
-                let (deployment, warning) =
-                    Deployment::resume(&session, &connection.host, leftover, trace).await?;
+                let shares = link.service_shares().await?;
+                let (deployment, warning) = Deployment::resume(shares, leftover, trace).await?;
                 let mut warnings = deployment.remove().await.at(Step::Remove)?;
                 warnings.extend(warning);
-                session.log_off().await;
                 Ok(warnings)
             };
             within_failure(CLEAN_UP, Step::Remove, cleaning).await
@@ -226,6 +218,12 @@ impl Run {
             () = self.interest.patience_ends() => vec![Warning::RemovalGivenUp { service: service.clone() }],
         }
     }
+}
+
+/// Connects to a host that has been lost, only to clean up.
+pub(crate) async fn reconnect(link: &mut Link) -> Result<(), Failure> {
+    let bound = link.connection().timeout.min(RECONNECT);
+    within_failure(bound, Step::Connect, link.connect()).await
 }
 
 /// Whether anybody still wants the result.
@@ -329,7 +327,8 @@ fn cancelled_at(step: Step) -> Failure {
     Failure { step, kind: ErrorKind::Cancelled }
 }
 
-async fn within_failure<T>(
+/// Bounds a wait, and says at which step it was.
+pub(crate) async fn within_failure<T>(
     bound: Duration,
     step: Step,
     work: impl Future<Output = Result<T, Failure>>,
@@ -342,7 +341,7 @@ const MAX_NAMES: u32 = 3;
 /// Bound of connecting again: together with the silence before it less than a minute, unless a process was running.
 const RECONNECT: Duration = Duration::from_secs(25);
 /// Bound of what is done over that connection, on a host that answers: longer than its service takes to end.
-const CLEAN_UP: Duration = Duration::from_secs(40);
+pub(crate) const CLEAN_UP: Duration = Duration::from_secs(40);
 /// How often it is looked whether the service still runs while its result is awaited.
 const WATCH_SERVICE: Duration = Duration::from_secs(30);
 /// How long what a service said last may be on its way.

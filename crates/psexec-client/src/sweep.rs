@@ -109,7 +109,7 @@ struct File {
 
 /// Files of ADMIN$ that bear a run's name, of our own or PAExec's. As many as fit into one answer: the next run goes on.
 async fn list_files(admin: &Tree) -> Result<BTreeMap<String, File>, ErrorKind> {
-    let list = async |naming: Naming| admin.root().list(&format!("{}*.exe", naming.prefix())).await;
+    let list = async |naming: Naming| admin.directory("").list(&format!("{}*.exe", naming.prefix())).await;
     let (own, paexecs) = tokio::try_join!(list(Naming::Own), list(Naming::PaExec))?;
     let entries = own.into_iter().chain(paexecs);
     let runs = entries.filter_map(|entry| Some((RunName::parse(&entry.name)?, entry)));

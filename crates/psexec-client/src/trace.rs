@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 /// A step of the run.
 #[derive(Debug, Clone)]
 pub struct TraceEntry {
-    /// Since the start of the run.
+    /// Since the start of the run, or of the first one where a [`Host`](crate::Host) has had several.
     pub at: Duration,
     /// What happened, in a short sentence.
     pub what: String,
 }
 
-/// Collects the steps of one run.
+/// Collects the steps of what is done on one host.
 pub(crate) struct Trace {
     start: Instant,
     entries: Mutex<Vec<TraceEntry>>,
@@ -28,7 +28,8 @@ impl Trace {
         }
     }
 
-    pub(crate) fn entries(&self) -> Vec<TraceEntry> {
-        self.entries.lock().map(|entries| entries.clone()).unwrap_or_default()
+    /// What was noted since it was last taken.
+    pub(crate) fn take(&self) -> Vec<TraceEntry> {
+        self.entries.lock().map(|mut entries| std::mem::take(&mut *entries)).unwrap_or_default()
     }
 }

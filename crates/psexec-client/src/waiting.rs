@@ -37,3 +37,6 @@ impl Pauses {
         self.next == Self::LONGEST
     }
 }
+
+/// Bound of an ordinary request: a host under load, or one whose antivirus looks closely.
+pub(crate) const REQUEST: Duration = Duration::from_secs(60);

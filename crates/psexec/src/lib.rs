@@ -18,6 +18,7 @@ use std::cell::Cell;
 use std::process::ExitCode;
 
 use ansible_module::{Answer, Context, Dict};
+use psexec_client::Host;
 
 use crate::options::SPEC;
 use crate::task::Task;
@@ -37,7 +38,10 @@ async fn perform(parameters: &Dict, context: Context) -> Answer {
     let port = connection.port;
     let signal = Cell::new(None);
     let cancelled = async { signal.set(Some(interruption.await_signal().await)) };
-    let report = psexec_client::run(connection, process, service, cancelled).await;
+    let mut host = Host::new(connection);
+    let report = host.run(process, service, cancelled).await;
+    // Nothing was put there but the service, which the run has taken away.
+    host.close().await;
     let trace = (verbosity >= TRACE_VERBOSITY).then(|| report.trace.clone());
     let mut answer = result::of_report(report, |error| messages::explain(error, port, signal.get()));
     if let Some(trace) = trace {

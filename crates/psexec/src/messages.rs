@@ -34,6 +34,9 @@ pub(crate) fn word(warning: &Warning) -> String {
         Warning::FileNotRemoved { file, error } => {
             format!("The file {file} could not be removed from ADMIN$: {error}")
         }
+        Warning::PutFileNotRemoved { path, error } => {
+            format!("The file {path} could not be removed: {error}")
+        }
         Warning::ProcessLeftRunning { service } => format!(
             "The process may still be running. The service {service} removes itself when it has ended."
         ),
@@ -83,6 +86,9 @@ fn beginning(error: &Error, port: u16) -> String {
         }
         (Step::Negotiate | Step::ConnectIpc | Step::OpenServiceManager, _) => {
             "Received unexpected SMB response when opening the connection: ".to_owned()
+        }
+        (Step::ConnectDrive | Step::Put | Step::Fetch | Step::List | Step::Delete, _) => {
+            "Failed to access files on the Windows host: ".to_owned()
         }
         (Step::ConnectAdmin | Step::Upload | Step::CreateService | Step::StartService, _) => {
             "Failed to create PAExec service: ".to_owned()

@@ -160,6 +160,11 @@ impl Channel {
         self.0.lock().affordable()
     }
 
+    /// Whether nothing has ended the connection yet.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.0.lock().loss().is_none()
+    }
+
     /// See [`State::negotiated`].
     pub(crate) fn negotiated(&self, large_mtu: bool) {
         self.0.lock().negotiated(large_mtu);

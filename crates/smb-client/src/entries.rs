@@ -12,6 +12,10 @@ pub(crate) struct RawEntry {
     pub(crate) name: String,
     /// LastWriteTime, in 100 ns since 1601.
     pub(crate) last_write_time: u64,
+    /// Its length in bytes.
+    pub(crate) end_of_file: u64,
+    /// FileAttributes, 2.6.
+    pub(crate) attributes: u32,
 }
 
 impl Iterator for DirectoryEntries<'_> {
@@ -25,7 +29,12 @@ impl Iterator for DirectoryEntries<'_> {
             next => entry.get(next..)?,
         };
         let name = entry.get(64..)?.get(..u32_at(entry, 60)? as usize)?;
-        Some(RawEntry { name: decode_utf16_lossy(name), last_write_time: u64_at(entry, 24)? })
+        Some(RawEntry {
+            name: decode_utf16_lossy(name),
+            last_write_time: u64_at(entry, 24)?,
+            end_of_file: u64_at(entry, 40)?,
+            attributes: u32_at(entry, 56)?,
+        })
     }
 }
 
@@ -38,7 +47,7 @@ mod tests {
         let mut entry = vec![0; 64];
         entry[..4].copy_from_slice(&next.to_le_bytes());
         entry[24..32].copy_from_slice(&last_write_time.to_le_bytes());
-        entry[60..64].copy_from_slice(&(units.len() as u32).to_le_bytes());
+        entry[60..64].copy_from_slice(&u32::try_from(units.len()).expect("a short name").to_le_bytes());
         entry.extend(units);
         entry
     }

@@ -2,7 +2,7 @@
 //! wait for days, and the refusal of every response that is not protected as the session demands.
 //!
 //! [`Negotiated::negotiate`] takes a socket and leads to a [`Session`]; that connects to shares, each a [`Tree`], in
-//! which there are a [`Pipe`], a [`Directory`], and files to write and delete. The messages themselves are those of the
+//! which there are a [`Pipe`], a [`Directory`] and a [`File`]. The messages themselves are those of the
 //! crate `smb-msg`, the algorithms those of `smb::crypto`.
 //!
 //! INVARIANT: after the session is set up no response is believed that is not encrypted or signed as the session
@@ -29,7 +29,7 @@ mod tree;
 
 pub use directory::{Directory, DirectoryEntry};
 pub use error::{Error, Loss, PeerMisbehaved};
-pub use file::NewFile;
+pub use file::File;
 pub use pipe::{Message, Pipe, PipeRead, Written};
 pub use request::{PipeAccess, WhenDropped};
 pub use session::{Encryption, Negotiated, Session, SessionId};

@@ -122,6 +122,16 @@ impl Request {
         Self::create(tree_id, name, access, CreateDisposition::Create, options)
     }
 
+    /// Opens a file that is there, to read it.
+    pub(crate) fn open_file(tree_id: u32, name: &str) -> Self {
+        let access = FileAccessMask::new()
+            .with_file_read_data(true)
+            .with_file_read_attributes(true)
+            .with_synchronize(true);
+        let options = CreateOptions::new().with_non_directory_file(true).with_sequential_only(true);
+        Self::create(tree_id, name, access, CreateDisposition::Open, options)
+    }
+
     /// Opens a file so that its closing deletes it.
     pub(crate) fn open_to_delete(tree_id: u32, name: &str) -> Self {
         let access = FileAccessMask::new().with_delete(true).with_file_read_attributes(true);
@@ -129,13 +139,14 @@ impl Request {
         Self::create(tree_id, name, access, CreateDisposition::Open, options)
     }
 
-    /// Opens the root of a share for listing.
-    pub(crate) fn open_directory(tree_id: u32) -> Self {
+    /// Opens a directory for listing; the root of a share has the empty path.
+    pub(crate) fn open_directory(tree_id: u32, path: &str) -> Self {
         let access = DirAccessMask::new().with_list_directory(true).with_synchronize(true);
         let options = CreateOptions::new().with_directory_file(true);
-        let request = Self::create(tree_id, "", access.into(), CreateDisposition::Open, options);
+        let request = Self::create(tree_id, path, access.into(), CreateDisposition::Open, options);
         // 2.2.13: the buffer has one byte at least, also where the name has none.
-        Request { data: vec![0; 8], ..request }
+        let padding = if path.is_empty() { vec![0; 8] } else { Vec::new() };
+        Request { data: padding, ..request }
     }
 
     /// Lists what matches `pattern`, as much as fits into 64 KiB.
@@ -181,10 +192,15 @@ impl Request {
         Request::new(file.tree_id, RequestContent::Close(content))
     }
 
-    /// Reads up to `length` bytes; pipes have no offset.
-    pub(crate) fn read(file: FileHandle, length: u32) -> Self {
+    /// Reads up to `length` bytes of a pipe, which has no offset.
+    pub(crate) fn read(pipe: FileHandle, length: u32) -> Self {
+        Self::read_at(pipe, 0, length)
+    }
+
+    /// Reads up to `length` bytes of a file.
+    pub(crate) fn read_at(file: FileHandle, offset: u64, length: u32) -> Self {
         let content =
-            ReadRequest { flags: ReadFlags::new(), length, offset: 0, file_id: file.id, minimum_count: 0 };
+            ReadRequest { flags: ReadFlags::new(), length, offset, file_id: file.id, minimum_count: 0 };
         Request::new(file.tree_id, RequestContent::Read(content))
     }
 

@@ -6,7 +6,7 @@ use std::io::Cursor;
 use binrw::BinRead;
 use bytes::Bytes;
 use smb_msg::{FileId, Header};
-use wire::{u16_at, u32_at};
+use wire::{u16_at, u32_at, u64_at};
 
 use crate::error::{Error, Loss, PeerMisbehaved};
 use crate::status::NtStatus;
@@ -58,6 +58,16 @@ impl Response {
     pub(crate) fn file_id(&self) -> Result<FileId, Loss> {
         let id = self.message.get(HEADER + 64..).and_then(|bytes| bytes.first_chunk::<16>());
         Ok((*id.ok_or(MALFORMED)?).into())
+    }
+
+    /// Length of the file that a CREATE opened, [MS-SMB2] 2.2.14.
+    pub(crate) fn end_of_file(&self) -> Result<u64, Loss> {
+        u64_at(&self.message, HEADER + 48).ok_or(MALFORMED)
+    }
+
+    /// Bytes that a WRITE has written, [MS-SMB2] 2.2.22.
+    pub(crate) fn written(&self) -> Result<u32, Loss> {
+        u32_at(&self.message, HEADER + 4).ok_or(MALFORMED)
     }
 
     /// Data of a READ response, [MS-SMB2] 2.2.20, without a copy; `smb-msg` refuses an empty one.

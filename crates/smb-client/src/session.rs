@@ -141,6 +141,11 @@ impl Session {
         self.id
     }
 
+    /// Whether its connection is still there, as far as is known without asking.
+    pub fn is_alive(&self) -> bool {
+        self.channel.is_alive()
+    }
+
     /// SMB2 TREE_CONNECT; a share that demands encryption gets it.
     ///
     /// # Errors

@@ -6,12 +6,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use smb_msg::FileId;
-
 use crate::channel::Channel;
 use crate::directory::Directory;
 use crate::error::{Error, Loss, PeerMisbehaved};
-use crate::file::NewFile;
+use crate::file::File;
 use crate::negotiate::Terms;
 use crate::pipe::{Message, Pipe};
 use crate::request::{FileHandle, PipeAccess, Request, WhenDropped};
@@ -115,7 +113,7 @@ impl Tree {
     /// # Errors
     /// There is one of this name already: [`NtStatus::OBJECT_NAME_COLLISION`], and nothing was written. After any other
     /// error there may be a part of the file.
-    pub async fn write_new_file(&self, name: &str, content: &[u8]) -> Result<NewFile, Error> {
+    pub async fn write_new_file(&self, name: &str, content: &[u8]) -> Result<File, Error> {
         let limit = self.terms.max_write.min(self.channel.affordable()) as usize;
         let (start, rest) = content.split_at(content.len().min(limit).min(WRITE_IN_COMPOUND));
         let requests = [
@@ -128,7 +126,7 @@ impl Tree {
         let creating = tokio::spawn(async move {
             let [created, written] = tree.channel.compound(requests).await?;
             let opened = match created.status() {
-                NtStatus::SUCCESS => Some(tree.new_file(created.file_id()?)),
+                NtStatus::SUCCESS => Some(tree.file(&created)?),
                 _ => None,
             };
             Ok::<_, Loss>((created, written, opened))
@@ -156,6 +154,15 @@ impl Tree {
             file.write(start.len(), rest, limit).await?;
         }
         Ok(file)
+    }
+
+    /// Opens a file to read it.
+    ///
+    /// # Errors
+    /// There is none of this name, or it may not be read.
+    pub async fn open_file(&self, name: &str) -> Result<File, Error> {
+        let opened = self.channel.request(Request::open_file(self.id, name)).await?.success()?;
+        Ok(self.file(&opened)?)
     }
 
     /// Deletes a file that nobody holds open without sharing its deletion.
@@ -202,9 +209,9 @@ impl Tree {
         self.channel.grant_silence(silence);
     }
 
-    /// The share's root.
-    pub fn root(&self) -> Directory {
-        Directory::root(self.channel.clone(), Arc::clone(&self.terms), self.id)
+    /// A directory by its path from the share's root, which has the empty path.
+    pub fn directory(&self, path: &str) -> Directory {
+        Directory::new(self.channel.clone(), Arc::clone(&self.terms), self.id, path)
     }
 
     /// Asks the server what it believes was negotiated, which tells a downgrade by somebody in between; needless with
@@ -232,13 +239,15 @@ impl Tree {
         if is_confirmed { Ok(()) } else { Err(PeerMisbehaved::Downgraded.into()) }
     }
 
-    async fn create_file(&self, name: &str) -> Result<NewFile, Error> {
+    async fn create_file(&self, name: &str) -> Result<File, Error> {
         let create = Request::create_file(self.id, name).when_dropped(WhenDropped::Finish);
-        Ok(self.new_file(self.channel.request(create).await?.success()?.file_id()?))
+        Ok(self.file(&self.channel.request(create).await?.success()?)?)
     }
 
-    fn new_file(&self, id: FileId) -> NewFile {
-        NewFile::new(self.channel.clone(), FileHandle { tree_id: self.id, id })
+    fn file(&self, opened: &Response) -> Result<File, Loss> {
+        let handle = FileHandle { tree_id: self.id, id: opened.file_id()? };
+        let length = opened.end_of_file()?;
+        Ok(File::new(self.channel.clone(), Arc::clone(&self.terms), handle, length))
     }
 
     fn pipe(&self, handle: FileHandle) -> Pipe {

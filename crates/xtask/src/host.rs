@@ -11,12 +11,13 @@ use crate::{build, packages, step};
 const FOR_ANY_HOST: [&str; 4] = ["connection", "process", "many", "accounts"];
 
 /// Those that no other host than the lab can.
-const FOR_THE_LAB: [(&str, &str); 12] = [
+const FOR_THE_LAB: [(&str, &str); 13] = [
     ("ansible", "tests Ansible, and its playbooks put the password on command lines"),
     ("cleanup", "breaks connections by the hundred, and changes the host's disk"),
     ("cost", "has bounds that were found with the lab"),
     ("dialects", "changes the settings of the SMB server"),
     ("hostile", "alters what the host says"),
+    ("host", "calls the client and not the module, and looks at the host's drive"),
     ("interop", "installs programs of other projects on the host"),
     ("kerberos", "needs a realm of its own"),
     ("lab", "tests the lab"),
