@@ -7,8 +7,6 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// Of binutils, to which the linker belongs.
-const RESOURCE_COMPILER: &str = "x86_64-w64-mingw32-windres";
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=build.rs");
@@ -19,15 +17,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     let source = out_dir.join("version.rc");
     let object = out_dir.join("version.o");
     fs::write(&source, version_information(&env::var("CARGO_PKG_VERSION")?))?;
-    let status = Command::new(RESOURCE_COMPILER)
+    // Of binutils, to which the linker belongs.
+    let resource_compiler = match env::var("CARGO_CFG_TARGET_ARCH")?.as_str() {
+        "x86" => "i686-w64-mingw32-windres",
+        _ => "x86_64-w64-mingw32-windres",
+    };
+    let status = Command::new(resource_compiler)
         .arg("--input")
         .arg(&source)
         .arg("--output")
         .arg(&object)
         .status()
-        .map_err(|error| format!("cannot run {RESOURCE_COMPILER}: {error}"))?;
+        .map_err(|error| format!("cannot run {resource_compiler}: {error}"))?;
     if !status.success() {
-        return Err(format!("{RESOURCE_COMPILER} failed: {status}").into());
+        return Err(format!("{resource_compiler} failed: {status}").into());
     }
     println!("cargo:rustc-link-arg-bins={}", object.display());
     Ok(())

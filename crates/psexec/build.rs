@@ -3,8 +3,9 @@
 //! It builds it as `windows-build` does, unless the variable `PSEXEC_SERVICE_PREBUILT` names a finished executable. A
 //! module that is not built for release has no service, so that checking and testing take no compiler for Windows.
 //!
-//! The result is `PSEXEC_SERVICE_IMAGE` for `include_bytes!`, and `target/service/psexec-service.exe` for everybody
-//! else.
+//! The results are `PSEXEC_SERVICE_IMAGE` and `PSEXEC_SERVICE_IMAGE_X86` for `include_bytes!`, and
+//! `target/service/psexec-service.exe` and `psexec-service-x86.exe` for everybody else. A service that was named has no other
+//! image beside it.
 
 use std::env;
 use std::error::Error;
@@ -14,9 +15,13 @@ use std::iter;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use windows_build::Programs;
+use windows_build::{Architecture, Programs};
 
 const IMAGE_NAME: &str = "psexec-service.exe";
+const IMAGES: [(Architecture, &str, &str); 2] = [
+    (Architecture::X86_64, "PSEXEC_SERVICE_IMAGE", IMAGE_NAME),
+    (Architecture::X86, "PSEXEC_SERVICE_IMAGE_X86", "psexec-service-x86.exe"),
+];
 const PREBUILT_VARIABLE: &str = "PSEXEC_SERVICE_PREBUILT";
 
 /// Shows an error's text and causes: as `main` would show it, the compiler's messages would stand in one line.
@@ -31,26 +36,33 @@ fn provide_service() -> Result<(), Box<dyn Error>> {
     let workspace = workspace_root()?;
     let out_dir = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
     declare_inputs(&workspace);
-    let embedded = out_dir.join(IMAGE_NAME);
-    println!("cargo:rustc-env=PSEXEC_SERVICE_IMAGE={}", embedded.display());
+    for (architecture, variable, name) in IMAGES {
+        let embedded = out_dir.join(name);
+        println!("cargo:rustc-env={variable}={}", embedded.display());
+        let Some(built) = executable(&workspace, architecture)? else {
+            write_whole(&embedded, &[])?;
+            continue;
+        };
+        let image = fs::read(&built).map_err(|error| format!("cannot read {}: {error}", built.display()))?;
+        if !image.starts_with(b"MZ") {
+            return Err(format!("{} is not a Windows executable", built.display()).into());
+        }
+        write_whole(&embedded, &image)?;
+        write_whole(&workspace.join("target/service").join(name), &image)?;
+    }
+    Ok(())
+}
 
-    let built = match env::var_os(PREBUILT_VARIABLE) {
+/// The finished executable; `None` where the module goes without.
+fn executable(workspace: &Path, architecture: Architecture) -> Result<Option<PathBuf>, Box<dyn Error>> {
+    match env::var_os(PREBUILT_VARIABLE) {
         Some(file) => {
             println!("cargo:rerun-if-changed={}", Path::new(&file).display());
-            PathBuf::from(file)
+            Ok((architecture == Architecture::X86_64).then(|| PathBuf::from(file)))
         }
-        None if env::var_os("PROFILE").is_none_or(|profile| profile != "release") => {
-            return write_whole(&embedded, &[]);
-        }
-        None => build_service(&workspace)?,
-    };
-    let image = fs::read(&built).map_err(|error| format!("cannot read {}: {error}", built.display()))?;
-    if !image.starts_with(b"MZ") {
-        return Err(format!("{} is not a Windows executable", built.display()).into());
+        None if env::var_os("PROFILE").is_none_or(|profile| profile != "release") => Ok(None),
+        None => build_service(workspace, architecture).map(Some),
     }
-
-    write_whole(&embedded, &image)?;
-    write_whole(&workspace.join("target/service").join(IMAGE_NAME), &image)
 }
 
 fn workspace_root() -> Result<PathBuf, Box<dyn Error>> {
@@ -75,16 +87,17 @@ fn declare_inputs(workspace: &Path) {
 }
 
 /// Runs cargo once more, for the service alone, and returns the executable's path.
-fn build_service(workspace: &Path) -> Result<PathBuf, Box<dyn Error>> {
+fn build_service(workspace: &Path, architecture: Architecture) -> Result<PathBuf, Box<dyn Error>> {
     let service = Programs {
         workspace,
         package: "psexec-service",
+        architecture,
         target_folder: &workspace.join("target/service-build"),
         // It has nowhere to print what a panic says.
         small: true,
     };
     let folder = service.build().map_err(|error| match error {
-        windows_build::Error::Missing(_) => {
+        windows_build::Error::Missing { .. } => {
             format!("{error}; or name a finished executable in {PREBUILT_VARIABLE}").into()
         }
         error => Box::<dyn Error>::from(error),

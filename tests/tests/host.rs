@@ -229,7 +229,7 @@ async fn run(host: &mut Host, exit_code: u32) -> u32 {
         priority: Priority::Normal,
         timeout: None,
     };
-    let report = host.run(process, ServiceImage::Embedded(service()), pending()).await;
+    let report = host.run(process, ServiceImage::Embedded { x86_64: service(), x86: None }, pending()).await;
     assert!(report.warnings.is_empty(), "{:?}", report.warnings);
     match report.outcome.expect("it ran") {
         Outcome::Finished { exit_code, .. } => exit_code,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use msrpc::NdrError;
 use msrpc::rpc::RpcError;
+use msrpc::scmr::{ERROR_BAD_EXE_FORMAT, ERROR_EXE_MACHINE_TYPE_MISMATCH};
 use negotiate_auth::{AuthError, KerberosError};
 use paexec::DecodeError;
 use smb_client::{Loss, NtStatus, PeerMisbehaved};
@@ -210,6 +211,14 @@ pub enum CredentialsError {
 }
 
 impl ErrorKind {
+    /// The host has not started the service, because its program is for other processors.
+    pub(crate) fn is_for_another_machine(&self) -> bool {
+        matches!(
+            self,
+            ErrorKind::ServiceManager { code: ERROR_BAD_EXE_FORMAT | ERROR_EXE_MACHINE_TYPE_MISMATCH, .. }
+        )
+    }
+
     /// There is another of this name.
     pub(crate) fn is_collision(&self) -> bool {
         matches!(self, ErrorKind::Status { status: NtStatus::OBJECT_NAME_COLLISION, .. })

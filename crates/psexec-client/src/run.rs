@@ -94,8 +94,8 @@ impl Run {
     async fn connect_and_run(&mut self, service: ServiceImage) -> Done {
         let unchanged = |failure| Done { outcome: Err(failure), changed: false, warnings: Vec::new() };
         let naming = service.naming();
-        let image = match service.read().at(Step::ReadServiceImage) {
-            Ok(image) => image,
+        let images = match service.read().at(Step::ReadServiceImage) {
+            Ok(images) => images,
             Err(failure) => return unchanged(failure),
         };
         let connected = tokio::select! {
@@ -104,18 +104,19 @@ impl Run {
         };
         match connected {
             Ok(()) => {
-                let (outcome, warnings) = self.run_over(naming, image).await;
+                let (outcome, warnings) = self.run_over(naming, images).await;
                 Done { outcome, changed: true, warnings }
             }
             Err(failure) => unchanged(failure),
         }
     }
 
-    /// Draws another name when one is taken, and connects once more to clean up if the connection is lost.
+    /// Draws another name when one is taken, takes the other image when the host does not run the first one, and connects
+    /// once more to clean up if the connection is lost.
     async fn run_over(
         &mut self,
         naming: Naming,
-        image: Cow<'static, [u8]>,
+        (mut image, mut other): (Cow<'static, [u8]>, Option<&'static [u8]>),
     ) -> (Result<Outcome, Failure>, Vec<Warning>) {
         let mut all = Vec::new();
         let mut names = 1;
@@ -123,7 +124,13 @@ impl Run {
             match self.attempt(naming, &image).await {
                 Attempt::Ended { outcome, warnings } => {
                     all.extend(warnings);
-                    return (outcome, all);
+                    match (&outcome, other.take()) {
+                        (Err(Failure { kind, .. }), Some(other)) if kind.is_for_another_machine() => {
+                            self.trace.note(format!("{kind}: once more with the 32-bit service"));
+                            image = other.into();
+                        }
+                        _ => return (outcome, all),
+                    }
                 }
                 Attempt::Collided { failure, warnings } => {
                     all.extend(warnings);

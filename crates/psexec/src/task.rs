@@ -39,16 +39,17 @@ impl Task {
 /// # Errors
 /// The sentence for the user where the file that [`SERVICE_VARIABLE`] names cannot be read.
 pub(crate) fn service_image() -> Result<ServiceImage, String> {
-    static EMBEDDED: &[u8] = include_bytes!(env!("PSEXEC_SERVICE_IMAGE"));
+    static X86_64: &[u8] = include_bytes!(env!("PSEXEC_SERVICE_IMAGE"));
+    static X86: &[u8] = include_bytes!(env!("PSEXEC_SERVICE_IMAGE_X86"));
     let Some(path) = std::env::var_os(SERVICE_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from)
     else {
-        if EMBEDDED.is_empty() {
+        if X86_64.is_empty() {
             return Err(format!(
                 "This module was built for development and brings no Windows service along: build it with `cargo xtask \
                  build`, or let the environment variable {SERVICE_VARIABLE} name a service to upload."
             ));
         }
-        return Ok(ServiceImage::Embedded(EMBEDDED));
+        return Ok(ServiceImage::Embedded { x86_64: X86_64, x86: (!X86.is_empty()).then_some(X86) });
     };
     match File::open(&path).and_then(|file| file.metadata()) {
         Ok(metadata) if metadata.is_file() => Ok(ServiceImage::File(path)),

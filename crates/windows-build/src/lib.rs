@@ -1,7 +1,7 @@
 //! Builds the project's programs for Windows, on Linux: the service that the module carries, and what the lab runs.
 //!
 //! The compiler is the first of these that there is:
-//! 1. the toolchain in use, where it has the standard library of [`TARGET`],
+//! 1. the toolchain in use, where it has the standard library of [`Architecture::target`],
 //! 2. Debian's `/usr/bin/rustc` with the standard library's source, which is then built along.
 //!
 //! The second builds for Windows 7 and later, the first for what Rust's prebuilt standard library needs: Windows 10.
@@ -13,13 +13,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// The platform of the programs, as a toolchain has to have it.
-pub const TARGET: &str = "x86_64-pc-windows-gnu";
-/// The same for hosts since Windows 7 and Windows Server 2008 R2. Rust has it as a source only.
-const WINDOWS_7_TARGET: &str = "x86_64-win7-windows-gnu";
-
-const LINKER: &str = "x86_64-w64-mingw32-gcc";
-const LINKER_PACKAGE: &str = "gcc-mingw-w64-x86-64-win32";
+/// The processors that programs are built for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Architecture {
+    /// 64 bits, as nearly all hosts have them.
+    X86_64,
+    /// 32 bits: for 32-bit Windows, and for Windows 10 on ARM, which emulates no others.
+    X86,
+}
 
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 /// Where Debian's rust-web-src and rust-src put what `-Zbuild-std` needs.
@@ -31,16 +32,21 @@ const COMPILER_PACKAGES: [&str; 2] = ["rustc-web", "rust-web-src"];
 pub enum Error {
     /// The machine cannot build for Windows. Debian's packages that would help are named.
     #[error(
-        "building for Windows needs a linker and a standard library for {TARGET}: on Debian, install {}; elsewhere, \
-         install {LINKER} and run `rustup target add {TARGET}`",
-        .0.join(" ")
+        "building for Windows needs a linker and a standard library for {}: on Debian, install {}; elsewhere, \
+         install {} and run `rustup target add {}`",
+        .architecture.target(), .packages.join(" "), .architecture.linker(), .architecture.target()
     )]
-    Missing(Vec<&'static str>),
+    Missing {
+        /// What cannot be built for.
+        architecture: Architecture,
+        /// Packages.
+        packages: Vec<&'static str>,
+    },
     /// Debian's compiler does not know the target for Windows 7. Debian 12 has one that does among its security updates only.
     #[error(
-        "{DEBIAN_RUSTC} is too old to build for Windows: it does not know {WINDOWS_7_TARGET}. Debian's security updates have a \
+        "{DEBIAN_RUSTC} is too old to build for Windows: it does not know {}. Debian's security updates have a \
          newer one: add them to apt's sources, and run `apt-get update && apt-get install {}`",
-        COMPILER_PACKAGES.join(" ")
+        Architecture::X86_64.windows_7_target(), COMPILER_PACKAGES.join(" ")
     )]
     TooOld,
     /// A program that was there a moment ago does not start.
@@ -52,8 +58,8 @@ pub enum Error {
         source: io::Error,
     },
     /// The linker comes without Windows's import libraries.
-    #[error("{LINKER} has no libkernel32.a")]
-    NoImportLibraries,
+    #[error("{0} has no libkernel32.a")]
+    NoImportLibraries(&'static str),
     /// Cargo has failed.
     #[error("{package} does not build for Windows\n{messages}")]
     DoesNotBuild {
@@ -71,6 +77,8 @@ pub struct Programs<'a> {
     pub workspace: &'a Path,
     /// The package whose programs these are.
     pub package: &'a str,
+    /// The processors that they are for.
+    pub architecture: Architecture,
     /// The folder to build in. Not the one that a surrounding cargo builds in, whose lock that cargo holds.
     pub target_folder: &'a Path,
     /// Whether they are as small as can be, at the price of what a panic would say.
@@ -84,7 +92,7 @@ impl Programs<'_> {
     /// # Errors
     /// [`Error`], each of its kinds.
     pub fn build(&self) -> Result<PathBuf, Error> {
-        let compiler = Compiler::find()?;
+        let compiler = Compiler::find(self.architecture)?;
         let output = run(&mut self.cargo(compiler)?)?;
         if !output.status.success() {
             return Err(Error::DoesNotBuild {
@@ -92,7 +100,7 @@ impl Programs<'_> {
                 messages: String::from_utf8_lossy(&output.stderr).into_owned(),
             });
         }
-        Ok(self.target_folder.join(compiler.target()).join("release"))
+        Ok(self.target_folder.join(compiler.target(self.architecture)).join("release"))
     }
 
     fn cargo(&self, compiler: Compiler) -> Result<Command, Error> {
@@ -100,7 +108,7 @@ impl Programs<'_> {
         forget_surrounding_build(&mut cargo);
         cargo.current_dir(self.workspace);
         cargo.args(["build", "--release", "--locked", "--package", self.package]);
-        cargo.args(["--target", compiler.target(), "--target-dir"]).arg(self.target_folder);
+        cargo.args(["--target", compiler.target(self.architecture), "--target-dir"]).arg(self.target_folder);
         cargo.env("CARGO_ENCODED_RUSTFLAGS", self.rustc_flags(compiler)?.join("\u{1f}"));
         if self.small {
             // The workspace's release profile is the module's.
@@ -125,11 +133,11 @@ impl Programs<'_> {
     /// functions are ordered.
     fn rustc_flags(&self, compiler: Compiler) -> Result<Vec<String>, Error> {
         let mut flags = vec![
-            format!("-Clinker={LINKER}"),
+            format!("-Clinker={}", self.architecture.linker()),
             "-Clink-arg=-Wl,--no-insert-timestamp".to_owned(),
             // GNU ld orders imports by the paths of their libraries. With this path, which means the same, mingw's
             // come before those in the target folder, wherever that is.
-            format!("-Clink-arg=-L/{}", import_libraries()?.display()),
+            format!("-Clink-arg=-L/{}", import_libraries(self.architecture)?.display()),
         ];
         if self.small && compiler == Compiler::Debian {
             // Without the texts of panics the service is a fifth smaller.
@@ -142,22 +150,69 @@ impl Programs<'_> {
     }
 }
 
-/// Which of Debian's packages are still needed to build for Windows.
-pub fn debian_packages_missing() -> Vec<&'static str> {
-    let mut missing = Vec::new();
-    if !runs(LINKER) {
-        missing.push(LINKER_PACKAGE);
+impl Architecture {
+    /// All of them, the usual one first.
+    pub const ALL: [Self; 2] = [Self::X86_64, Self::X86];
+
+    /// The platform, as a toolchain has to have it.
+    pub fn target(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64-pc-windows-gnu",
+            Self::X86 => "i686-pc-windows-gnu",
+        }
     }
-    if !current_toolchain_has_target() && !debian_builds_the_library() {
+
+    /// The same for hosts since Windows 7 and Windows Server 2008 R2. Rust has it as a source only.
+    fn windows_7_target(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64-win7-windows-gnu",
+            Self::X86 => "i686-win7-windows-gnu",
+        }
+    }
+
+    fn linker(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64-w64-mingw32-gcc",
+            Self::X86 => "i686-w64-mingw32-gcc",
+        }
+    }
+
+    fn linker_package(self) -> &'static str {
+        match self {
+            Self::X86_64 => "gcc-mingw-w64-x86-64-win32",
+            Self::X86 => "gcc-mingw-w64-i686-win32",
+        }
+    }
+}
+
+/// Which of Debian's packages are still needed to build for Windows, on each architecture.
+pub fn debian_packages_missing() -> Vec<&'static str> {
+    let mut missing: Vec<_> = Architecture::ALL.into_iter().flat_map(packages_missing_for).collect();
+    missing.dedup();
+    missing
+}
+
+fn packages_missing_for(architecture: Architecture) -> Vec<&'static str> {
+    let mut missing = Vec::new();
+    if !current_toolchain_has_target(architecture) && !debian_builds_the_library() {
         missing.extend(COMPILER_PACKAGES);
+    }
+    if !runs(architecture.linker()) {
+        missing.push(architecture.linker_package());
     }
     missing
 }
 
-/// Whether the toolchain in use has the standard library of [`TARGET`].
-pub fn current_toolchain_has_target() -> bool {
+/// Whether the programs run on Windows 7 and later: they do where Debian's compiler builds the standard library along.
+pub fn is_for_windows_7(architecture: Architecture) -> bool {
+    !current_toolchain_has_target(architecture)
+}
+
+/// Whether the toolchain in use has the standard library of [`Architecture::target`].
+pub fn current_toolchain_has_target(architecture: Architecture) -> bool {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let Ok(output) = Command::new(rustc).args(["--print", "target-libdir", "--target", TARGET]).output()
+    let print = ["--print", "target-libdir", "--target", architecture.target()];
+    let Ok(output) = Command::new(rustc).args(print).output()
     else {
         return false;
     };
@@ -176,23 +231,23 @@ enum Compiler {
 }
 
 impl Compiler {
-    fn find() -> Result<Self, Error> {
-        let missing = debian_packages_missing();
-        if !missing.is_empty() {
-            return Err(Error::Missing(missing));
+    fn find(architecture: Architecture) -> Result<Self, Error> {
+        let packages = packages_missing_for(architecture);
+        if !packages.is_empty() {
+            return Err(Error::Missing { architecture, packages });
         }
-        if current_toolchain_has_target() {
+        if current_toolchain_has_target(architecture) {
             return Ok(Self::Current);
         }
         let targets = run(Command::new(DEBIAN_RUSTC).args(["--print", "target-list"]))?;
-        let known = String::from_utf8_lossy(&targets.stdout).lines().any(|name| name == WINDOWS_7_TARGET);
+        let known = String::from_utf8_lossy(&targets.stdout).lines().any(|name| name == architecture.windows_7_target());
         if known { Ok(Self::Debian) } else { Err(Error::TooOld) }
     }
 
-    fn target(self) -> &'static str {
+    fn target(self, architecture: Architecture) -> &'static str {
         match self {
-            Self::Current => TARGET,
-            Self::Debian => WINDOWS_7_TARGET,
+            Self::Current => architecture.target(),
+            Self::Debian => architecture.windows_7_target(),
         }
     }
 }
@@ -205,12 +260,13 @@ fn runs(program: &str) -> bool {
     Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
 }
 
-fn import_libraries() -> Result<PathBuf, Error> {
-    let output = run(Command::new(LINKER).arg("-print-file-name=libkernel32.a"))?;
+fn import_libraries(architecture: Architecture) -> Result<PathBuf, Error> {
+    let linker = architecture.linker();
+    let output = run(Command::new(linker).arg("-print-file-name=libkernel32.a"))?;
     let library = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim_end());
     match library.parent() {
         Some(folder) if folder.is_absolute() => Ok(folder.to_path_buf()),
-        _ => Err(Error::NoImportLibraries),
+        _ => Err(Error::NoImportLibraries(linker)),
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use end_to_end::folders;
+use windows_build::{Architecture, is_for_windows_7};
 
 use crate::{packages, python, step};
 
@@ -17,6 +18,10 @@ const GLIBC: &str = "2.17";
 
 /// A C compiler that links for any version of the C library, and what has cargo use it; from PyPI.
 const LINKER: [&str; 2] = ["ziglang==0.17.1", "cargo-zigbuild==0.24.0"];
+
+/// The service's images, as the module's build leaves them.
+const SERVICES: [(Architecture, &str); 2] =
+    [(Architecture::X86_64, "psexec-service.exe"), (Architecture::X86, "psexec-service-x86.exe")];
 
 /// Builds the module, the service inside it, and returns the module's place in the collection. Where PyPI is out of reach
 /// the module is for systems like this one.
@@ -33,14 +38,17 @@ pub(crate) fn run() -> Result<PathBuf> {
     };
     cargo.args(["--release", "--package", "psexec"]);
     step::run("build the module and its Windows service", &mut cargo)?;
-    let service = folders::repository().join("target/service/psexec-service.exe");
-    ensure!(service.exists(), "the build has not left {}", service.display());
     let module = folders::module();
     let fresh = module.with_extension("new");
     fs::copy(folder.join("release/psexec"), &fresh).context("the module is not where it was built")?;
     fs::rename(&fresh, &module)?;
     println!("  {} ({}, for {systems})", module.display(), size(&module)?);
-    println!("  {} ({})", service.display(), size(&service)?);
+    for (architecture, name) in SERVICES {
+        let service = folders::repository().join("target/service").join(name);
+        ensure!(service.exists(), "the build has not left {}", service.display());
+        let systems = if is_for_windows_7(architecture) { "Windows 7" } else { "Windows 10" };
+        println!("  {} ({}, for {systems} and later)", service.display(), size(&service)?);
+    }
     Ok(module)
 }
 

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
-use windows_build::Programs;
+use windows_build::{Architecture, Programs};
 
 use super::system::System;
 use super::tools::{copy_tree, is_older, make_beside, run};
@@ -66,6 +66,7 @@ impl Parts {
         let programs = Programs {
             workspace: &folders::repository(),
             package: "lab-windows",
+            architecture: Architecture::X86_64,
             target_folder: &folders::labs().join("build/windows"),
             small: false,
         };

@@ -1,5 +1,6 @@
 //! The service by itself, without the module: nobody comes, or somebody who does not keep to the protocol.
 
+mod images;
 mod names;
 
 use std::fs;

@@ -37,7 +37,7 @@ impl Call for RCloseServiceHandle {
 /// Sends a control code to a service, [MS-SCMR] 3.1.4.2.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RControlService {
-    /// Of a service.
+    /// Handle of the service.
     pub service: Handle,
     /// Such as [`SERVICE_CONTROL_STOP`](super::SERVICE_CONTROL_STOP).
     pub control: u32,
@@ -64,7 +64,7 @@ impl Call for RControlService {
 /// Marks a service for deletion; it goes with its last handle, once it is stopped. [MS-SCMR] 3.1.4.3.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RDeleteService {
-    /// Of a service.
+    /// Handle of the service.
     pub service: Handle,
 }
 
@@ -85,7 +85,7 @@ impl Call for RDeleteService {
 /// Asks for a service's state, [MS-SCMR] 3.1.4.7.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RQueryServiceStatus {
-    /// Of a service.
+    /// Handle of the service.
     pub service: Handle,
 }
 
@@ -242,7 +242,7 @@ impl Call for ROpenSCManagerW {
 /// Opens a service, [MS-SCMR] 3.1.4.16.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ROpenServiceW {
-    /// Of the manager.
+    /// Handle of the service control manager.
     pub manager: Handle,
     /// Any case.
     pub service_name: String,
@@ -361,7 +361,7 @@ impl Call for RChangeServiceConfig2W {
 /// Asks for a service's state and its process, [MS-SCMR] 3.1.4.38.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RQueryServiceStatusEx {
-    /// Of a service.
+    /// Handle of the service.
     pub service: Handle,
 }
 

@@ -105,6 +105,10 @@ pub const SC_STATUS_PROCESS_INFO: u32 = 0;
 pub const ERROR_SUCCESS: u32 = 0;
 /// Return code: access denied.
 pub const ERROR_ACCESS_DENIED: u32 = 5;
+/// Return code: the program of the service is not one that this Windows runs.
+pub const ERROR_BAD_EXE_FORMAT: u32 = 193;
+/// Return code: the program of the service is for processors of another kind.
+pub const ERROR_EXE_MACHINE_TYPE_MISMATCH: u32 = 216;
 /// Return code: the buffer is too small for all services.
 pub const ERROR_MORE_DATA: u32 = 234;
 /// Return code: the service did not answer in time.
