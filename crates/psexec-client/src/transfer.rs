@@ -17,7 +17,7 @@ pub(crate) async fn put(
     let start = read_piece(content, FIRST).await?;
     let file = tree.write_new_file(name, &start).await?;
     let written = start.len() as u64;
-    let length = file.max_piece().min(PIECE);
+    let length = file.max_piece();
     let pieces = try_unfold((content, written), |(content, offset)| async move {
         let piece = read_piece(content, length).await?;
         let next = offset + piece.len() as u64;
@@ -50,7 +50,7 @@ pub(crate) async fn fetch(
 
 async fn fetch_open(file: &File, sink: &mut (impl AsyncWrite + Unpin)) -> Result<u64, ErrorKind> {
     let length = file.length();
-    let step = file.max_piece().min(PIECE);
+    let step = file.max_piece();
     let reads = iter((0..length).step_by(step)).map(|offset| {
         // No longer than a piece, and so than 32 bits hold.
         let wanted = u32::try_from((length - offset).min(step as u64)).unwrap_or(u32::MAX);
@@ -79,7 +79,5 @@ async fn read_piece(content: &mut (impl AsyncRead + Unpin), length: usize) -> Re
 
 /// Bytes that travel with the request that makes a file.
 const FIRST: usize = 65536;
-/// Bytes of a piece, where the server takes and gives so many.
-const PIECE: usize = 1 << 20;
 /// Pieces on their way at once: enough to fill a long link, and little memory.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 16;

@@ -6,6 +6,7 @@ use crate::channel::Channel;
 use crate::error::{Error, PeerMisbehaved};
 use crate::negotiate::Terms;
 use crate::request::{FileHandle, Request, WhenDropped};
+use crate::state::MAX_FRAME;
 use crate::status::NtStatus;
 
 /// An open file of a share. Dropping it closes it too, and nobody is told how that went.
@@ -29,7 +30,8 @@ impl File {
 
     /// Bytes that one request reads or writes at most, so that others have credits left too.
     pub fn max_piece(&self) -> usize {
-        self.terms.max_read.min(self.terms.max_write).min(self.channel.affordable()).max(1) as usize
+        let granted = self.terms.max_read.min(self.terms.max_write).min(self.channel.affordable());
+        (granted as usize).clamp(1, MAX_FRAME / 2)
     }
 
     /// Reads `length` bytes at `offset`, fewer only where the file ends before.

@@ -35,7 +35,7 @@ const MAX_CREDITS: u32 = 8192;
 const BYTES_PER_CREDIT: u32 = 65536;
 
 /// No answer to what we ask comes near: a host that announces more would have us wait for it.
-const MAX_FRAME: usize = 1 << 20;
+pub(crate) const MAX_FRAME: usize = 1 << 20;
 
 /// What becomes of a request.
 pub(crate) type Received = Result<Response, Loss>;

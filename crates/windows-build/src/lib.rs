@@ -212,8 +212,7 @@ pub fn is_for_windows_7(architecture: Architecture) -> bool {
 pub fn current_toolchain_has_target(architecture: Architecture) -> bool {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let print = ["--print", "target-libdir", "--target", architecture.target()];
-    let Ok(output) = Command::new(rustc).args(print).output()
-    else {
+    let Ok(output) = Command::new(rustc).args(print).output() else {
         return false;
     };
     let folder = String::from_utf8_lossy(&output.stdout);
@@ -240,7 +239,9 @@ impl Compiler {
             return Ok(Self::Current);
         }
         let targets = run(Command::new(DEBIAN_RUSTC).args(["--print", "target-list"]))?;
-        let known = String::from_utf8_lossy(&targets.stdout).lines().any(|name| name == architecture.windows_7_target());
+        let known = String::from_utf8_lossy(&targets.stdout)
+            .lines()
+            .any(|name| name == architecture.windows_7_target());
         if known { Ok(Self::Debian) } else { Err(Error::TooOld) }
     }
 

@@ -8,7 +8,8 @@ use crate::build;
 #[test]
 fn no_dependency_needs_a_newer_compiler() {
     // Fetches what other platforms need and this one has not built.
-    let output = build::cargo().args(["metadata", "--locked", "--format-version", "1"]).output().expect("cargo");
+    let output =
+        build::cargo().args(["metadata", "--locked", "--format-version", "1"]).output().expect("cargo");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let metadata: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let promised = version(env!("CARGO_PKG_RUST_VERSION")).expect("a version");
