@@ -23,7 +23,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
     ("psexec-service", &["paexec"]),
     ("windows-build", &[]),
     ("lab-windows", &[]),
-    ("end-to-end", &["lab-windows", "msrpc", "paexec", "psexec-client", "windows-build"]),
+    ("end-to-end", &["lab-windows", "msrpc", "paexec", "windows-build"]),
     ("xtask", &["end-to-end", "windows-build"]),
 ];
 
