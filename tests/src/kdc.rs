@@ -114,6 +114,14 @@ impl Kdc {
         self.write_configuration(defaults, &self.address(), "")
     }
 
+    /// Like [`Self::configuration_with_kdc`], without a realm for users who name none.
+    pub fn configuration_without_default_realm(&self, address: &str) -> Result<PathBuf> {
+        let path = self.configuration_with_kdc(&[], address)?;
+        let text = fs::read_to_string(&path)?;
+        fs::write(&path, text.replace(&format!("default_realm = {REALM}"), ""))?;
+        Ok(path)
+    }
+
     /// A path in the KDC's folder that nobody has had yet, for a credential cache.
     pub fn fresh_path(&self) -> PathBuf {
         static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -263,7 +271,7 @@ impl Kdc {
         let others = others.map(|(realm, port)| format!(" {realm} = {{\n  kdc = 127.0.0.1:{port}\n }}\n"));
         let text = format!(
             "[libdefaults]\n {}\n default_realm = {REALM}\n allow_weak_crypto = true\n dns_lookup_kdc = false\n \
-             dns_lookup_realm = false\n dns_canonicalize_hostname = false\n rdns = false\n\
+             dns_lookup_realm = false\n dns_canonicalize_hostname = false\n\
              [realms]\n {REALM} = {{\n  kdc = {address}\n }}\n{}{place}",
             defaults.join("\n "),
             others.collect::<String>()

@@ -13,6 +13,7 @@ use end_to_end::host::Host;
 use end_to_end::kdc::{Kdc, OLD_HOST, OLD_REALM, OTHER_REALM, PASSWORD, REALM, REFERRED_HOST};
 use end_to_end::lab::{LabOptions, UNICODE_ADMINISTRATOR};
 use end_to_end::module::{Outcome, Task, outcome};
+use end_to_end::proxy::{Behaviour, Proxy, answer_no_kerberos};
 use end_to_end::report::not_run;
 use end_to_end::server::{SilentServer, refused_port};
 use serde_json::{Value, json};
@@ -47,6 +48,7 @@ struct Run<'a> {
     options: Value,
     configuration: String,
     cache: Option<String>,
+    variables: Vec<(&'static str, String)>,
     wrapper: Vec<String>,
 }
 
@@ -66,6 +68,7 @@ impl<'a> Run<'a> {
             options,
             configuration: configuration.display().to_string(),
             cache,
+            variables: Vec::new(),
             wrapper: Vec::new(),
         }
     }
@@ -85,6 +88,12 @@ impl<'a> Run<'a> {
 
     fn cache(mut self, cache: &str) -> Self {
         self.cache = Some(cache.into());
+        self
+    }
+
+    /// A variable of the task's environment.
+    fn variable(mut self, name: &'static str, value: &str) -> Self {
+        self.variables.push((name, value.to_owned()));
         self
     }
 
@@ -139,24 +148,49 @@ impl<'a> Run<'a> {
             Some(cache) => command.env("KRB5CCNAME", cache),
             None => command.env_remove("KRB5CCNAME"),
         };
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         let started = Instant::now();
         let output = command.output().expect("the module starts");
         outcome(&output, started.elapsed()).expect("the module answers")
     }
 
-    /// Fails the test unless the process ran, on a connection of this mechanism.
+    /// Fails the test unless the process ran, on a connection of this mechanism and without a warning.
     #[track_caller]
     fn assert_runs_with(&self, mechanism: &str) {
         let outcome = self.run();
-        outcome.assert_ran(0);
-        let trace = outcome.result["trace"].to_string();
-        assert!(trace.contains(&format!("authenticated with {mechanism} ")), "{trace}");
+        assert_ran_with(&outcome, mechanism);
+        assert!(!outcome.has("warnings"), "{:?}", outcome.result["warnings"]);
+    }
+
+    /// Fails the test unless the process ran with NTLM, and the one warning says for what reason.
+    #[track_caller]
+    fn assert_falls_back(&self, words: &[&str]) {
+        let outcome = self.run();
+        assert_ran_with(&outcome, "NTLMv2");
+        assert_warned_of_ntlm(&outcome, words);
     }
 
     /// Fails the test unless the module is refused, for a reason with these words in it.
     #[track_caller]
     fn assert_told(&self, words: &[&str]) {
         assert_told(&self.run(), words);
+    }
+}
+
+#[track_caller]
+fn assert_ran_with(outcome: &Outcome, mechanism: &str) {
+    outcome.assert_ran(0);
+    let trace = outcome.result["trace"].to_string();
+    assert!(trace.contains(&format!("authenticated with {mechanism} ")), "{trace}");
+}
+
+#[track_caller]
+fn assert_warned_of_ntlm(outcome: &Outcome, words: &[&str]) {
+    let warnings = outcome.result.get("warnings").and_then(Value::as_array).cloned().unwrap_or_default();
+    assert_eq!(warnings.len(), 1, "{:?}", outcome.result);
+    let warning = warnings[0].as_str().unwrap_or_default();
+    for word in ["NTLM was used in place of Kerberos", "PSEXEC_FORBID_NTLM"].iter().chain(words) {
+        assert!(warning.contains(word), "no {word:?} in: {warning}");
     }
 }
 
@@ -336,11 +370,86 @@ fn a_refusal_of_the_kdc_stands() {
 }
 
 #[test]
-fn names_with_a_domain_and_bare_ones_are_for_ntlm() {
+fn names_with_a_domain_are_for_ntlm() {
     in_realm(|member| {
-        for name in [r"WORKGROUP\Administrator", r".\Administrator", "Administrator"] {
+        for name in [r"WORKGROUP\Administrator", r".\Administrator"] {
             Run::new(member).user(name).password(PASSWORD).assert_runs_with("NTLMv2");
         }
+    });
+}
+
+#[test]
+fn a_bare_name_is_looked_for_in_the_default_realm() {
+    in_realm(|member| {
+        let bare = || Run::new(member).user("Administrator").password(PASSWORD);
+        bare().assert_runs_with("Kerberos");
+        // What the KDC says of a name may be said of another: the host may know the user.
+        let user = UNICODE_ADMINISTRATOR;
+        let run = Run::new(member).user(user.name).password(user.password);
+        run.defaults(&["default_realm = OTHER.TEST"]).assert_falls_back(&["OTHER.TEST", r".\user"]);
+        let outcome = Run::new(member).user("Administrator").password("not-it").run();
+        assert_told(&outcome, &["STATUS_LOGON_FAILURE"]);
+        assert_warned_of_ntlm(&outcome, &["the password of Administrator@LAB.TEST is wrong"]);
+        // An address has no ticket, and nobody has spoken of a realm.
+        bare().with("hostname", "127.0.0.1").assert_runs_with("NTLMv2");
+    });
+}
+
+#[test]
+fn without_a_default_realm_no_kdc_is_asked_about_a_bare_name() {
+    in_realm(|member| {
+        let silent = SilentServer::start().expect("a server");
+        let address = format!("127.0.0.1:{}", silent.port().expect("a port"));
+        let nowhere = member.kdc.configuration_without_default_realm(&address).expect("a krb5.conf");
+        let missing = member.kdc.fresh_path();
+        for configuration in [nowhere, missing] {
+            let run = Run::new(member).configuration(&configuration).user("Administrator").password(PASSWORD);
+            let outcome = run.run();
+            assert_ran_with(&outcome, "NTLMv2");
+            assert!(!outcome.has("warnings"), "{:?}", outcome.result);
+            assert!(outcome.elapsed < Duration::from_secs(4), "{:?}", outcome.elapsed);
+        }
+    });
+}
+
+/// Somebody on the way has the host offer NTLM alone, to get an answer that he can use elsewhere.
+#[test]
+fn ntlm_cannot_be_forced_where_there_is_a_ticket() {
+    in_realm(|member| {
+        let behaviour = Behaviour { tampering: vec![answer_no_kerberos()], ..Behaviour::default() };
+        for user in [administrator(), "Administrator".to_owned()] {
+            let port = member.host.port();
+            let proxy = Proxy::start(("127.0.0.1", port), behaviour.clone()).expect("a proxy");
+            let run = Run::new(member).user(&user).password(PASSWORD).with("port", proxy.port());
+            let words =
+                ["does not offer Kerberos", "there is a ticket for cifs/localhost", "NTLM is not taken"];
+            run.assert_told(&words);
+            let statistics = proxy.statistics();
+            assert_eq!(statistics.tampered, 1);
+            assert_eq!(statistics.from_client.frames, 1, "more than NEGOTIATE was sent");
+        }
+    });
+}
+
+#[test]
+fn ntlm_that_is_forbidden_is_an_error() {
+    in_realm(|member| {
+        let run =
+            |user: &str| Run::new(member).user(user).password(PASSWORD).variable("PSEXEC_FORBID_NTLM", "1");
+        run(&administrator()).assert_runs_with("Kerberos");
+        run("Administrator").assert_runs_with("Kerberos");
+        let words = ["the environment variable PSEXEC_FORBID_NTLM forbids NTLM", "user@DOMAIN"];
+        run(r".\Administrator").assert_told(&words);
+        run(r"WORKGROUP\Administrator").assert_told(&words);
+        run("Administrator").with("hostname", "127.0.0.1").assert_told(&words);
+        let port = refused_port().expect("a port");
+        let away = member.kdc.configuration_with_kdc(&[], &format!("127.0.0.1:{port}")).expect("a krb5.conf");
+        let words = ["no Kerberos KDC of the realm LAB.TEST answers", "PSEXEC_FORBID_NTLM"];
+        run(&administrator()).configuration(&away).assert_told(&words);
+        run("Administrator").configuration(&away).assert_told(&words);
+        let unsure = Run::new(member).user("Administrator").password(PASSWORD);
+        let outcome = unsure.variable("PSEXEC_FORBID_NTLM", "perhaps").run();
+        assert!(outcome.assert_failed().contains("PSEXEC_FORBID_NTLM"), "{:?}", outcome.result);
     });
 }
 
@@ -378,7 +487,7 @@ fn an_encryption_type_that_is_not_permitted_does_not_serve() {
         for lines in [&["permitted_enctypes = aes"][..], &["allow_rc4 = false"]] {
             let run = || Run::new(member).defaults(lines).with("hostname", OLD_HOST);
             run().cache(&cache).assert_told(&["cifs/127.1"]);
-            run().user(&administrator()).password(PASSWORD).assert_runs_with("NTLMv2");
+            run().user(&administrator()).password(PASSWORD).assert_falls_back(&["cifs/127.1"]);
             // Nobody but Kerberos knows this user.
             run().user(&format!("rc4@{REALM}")).password(PASSWORD).assert_told(&["STATUS_LOGON_FAILURE"]);
         }
@@ -522,7 +631,8 @@ fn without_a_kdc_a_password_does_for_ntlm() {
         let port = refused_port().expect("a port");
         let away = member.kdc.configuration_with_kdc(&[], &format!("127.0.0.1:{port}")).expect("a krb5.conf");
         let run = || Run::new(member).configuration(&away).password(PASSWORD);
-        run().user(&administrator()).assert_runs_with("NTLMv2");
+        run().user(&administrator()).assert_falls_back(&["no Kerberos KDC of the realm LAB.TEST answers"]);
+        run().user("Administrator").assert_falls_back(&["no Kerberos KDC of the realm LAB.TEST answers"]);
         run().user("Administrator@UNKNOWN.TEST").assert_told(&["STATUS_LOGON_FAILURE"]);
     });
 }
@@ -538,7 +648,10 @@ fn a_silent_kdc_is_given_up_in_time() {
         let outcome = run().cache(&cache).run();
         assert!(outcome.assert_failed().contains("no answer within 3 seconds"), "{:?}", outcome.result);
         assert!(outcome.elapsed < Duration::from_secs(6), "{:?}", outcome.elapsed);
-        run().user(&administrator()).password(PASSWORD).assert_runs_with("NTLMv2");
+        run().user(&administrator()).password(PASSWORD).assert_falls_back(&["within 3 seconds"]);
+        // A guess is not worth a minute.
+        let guess = Run::new(member).configuration(&configuration).user("Administrator").password(PASSWORD);
+        guess.assert_falls_back(&["no answer within 5 seconds"]);
     });
 }
 
@@ -566,7 +679,31 @@ fn an_address_has_no_ticket() {
         let run = || Run::new(member).with("hostname", "127.0.0.1");
         let cache = cache_of(member, &administrator(), &[]);
         run().cache(&cache).assert_told(&["knows hosts by their names", "127.0.0.1", "NTLM"]);
-        run().user(&administrator()).password(PASSWORD).assert_runs_with("NTLMv2");
+        run().user(&administrator()).password(PASSWORD).assert_falls_back(&["127.0.0.1"]);
+    });
+}
+
+#[test]
+fn a_service_principal_that_is_named_serves_for_any_name() {
+    in_realm(|member| {
+        let cache = cache_of(member, &administrator(), &[]);
+        let placeless = member.kdc.configuration_without_place(&["default_realm = NOWHERE.TEST"]);
+        let placeless = placeless.expect("a krb5.conf");
+        for host in ["127.0.0.1", "127.0.1"] {
+            let run = |principal: &str| {
+                Run::new(member).with("hostname", host).variable("PSEXEC_SERVICE_PRINCIPAL", principal)
+            };
+            run("cifs/localhost").cache(&cache).assert_runs_with("Kerberos");
+            run("cifs/localhost").user(&administrator()).password(PASSWORD).assert_runs_with("Kerberos");
+            run("cifs/localhost").user("Administrator").password(PASSWORD).assert_runs_with("Kerberos");
+            let realm_named = run("cifs/localhost@LAB.TEST").configuration(&placeless);
+            realm_named.cache(&cache).assert_runs_with("Kerberos");
+            run("cifs/other.test").cache(&cache).assert_told(&["no service cifs/other.test"]);
+            // NTLM names it, too, and no hosts of ours look at it.
+            run("cifs/localhost").user(r".\Administrator").password(PASSWORD).assert_runs_with("NTLMv2");
+        }
+        let outcome = Run::new(member).cache(&cache).variable("PSEXEC_SERVICE_PRINCIPAL", "localhost").run();
+        assert!(outcome.assert_failed().contains("PSEXEC_SERVICE_PRINCIPAL"), "{:?}", outcome.result);
     });
 }
 
@@ -577,7 +714,10 @@ fn krb5_conf_says_how_names_are_completed() {
         let run = || Run::new(member).with("hostname", "127.0.1");
         let cache = cache_of(member, &administrator(), &[]);
         run().cache(&cache).assert_told(&["the KDC has no service cifs/127.0.1", "rdns"]);
-        run().user(&administrator()).password(PASSWORD).assert_runs_with("NTLMv2");
+        run().user(&administrator()).password(PASSWORD).assert_falls_back(&["cifs/127.0.1"]);
+        // The name that the resolver has for the address is asked for only where krb5.conf says so.
+        let forward = run().cache(&cache).defaults(&["dns_canonicalize_hostname = true"]);
+        forward.assert_told(&["the KDC has no service cifs/127.", "PSEXEC_SERVICE_PRINCIPAL"]);
         for setting in ["dns_canonicalize_hostname = true", "dns_canonicalize_hostname = fallback"] {
             run().cache(&cache).defaults(&[setting, "rdns = true"]).assert_runs_with("Kerberos");
         }
@@ -585,14 +725,19 @@ fn krb5_conf_says_how_names_are_completed() {
 }
 
 #[test]
-fn a_host_outside_of_a_realm_takes_ntlm() {
+fn a_host_that_has_left_its_realm_takes_ntlm_from_users_of_its_own() {
     in_realm(|member| {
         let smb_conf =
             member.kdc.smb_conf().into_iter().filter(|line| line.starts_with("username map")).collect();
         let host = Host::of_lab(&LabOptions { smb_conf, ..LabOptions::default() });
         let cache = cache_of(member, &administrator(), &[]);
         let run = || Run::new(member).with("port", host.port());
-        run().cache(&cache).assert_told(&["does not offer Kerberos"]);
-        run().user(&administrator()).password(PASSWORD).assert_runs_with("NTLMv2");
+        let words = ["does not offer Kerberos", "cifs/localhost"];
+        run().cache(&cache).assert_told(&words);
+        run().user(&administrator()).password(PASSWORD).assert_told(&words);
+        run().user(r".\Administrator").password(PASSWORD).assert_runs_with("NTLMv2");
+        // Under this name there is no ticket for it.
+        let run = || run().with("hostname", "127.0.1");
+        run().user(&administrator()).password(PASSWORD).assert_falls_back(&["cifs/127.0.1"]);
     });
 }

@@ -21,10 +21,20 @@ pub enum AuthError {
     /// The list of mechanisms was altered on the way.
     #[error("the list of mechanisms bears a wrong signature")]
     BadMic,
+    /// NTLM is forbidden, and nothing else is left.
+    #[error("NTLM is forbidden{}", instead_of(.0.as_ref()))]
+    NtlmForbidden(Option<KerberosError>),
     /// Kerberos does not authenticate us.
     #[error(transparent)]
     Kerberos(#[from] KerberosError),
     /// The operating system has no random numbers.
     #[error("no random numbers: {0}")]
     Random(#[source] getrandom::Error),
+}
+
+fn instead_of(error: Option<&KerberosError>) -> String {
+    match error {
+        Some(error) => format!(", and Kerberos is not to be had: {error}"),
+        None => ", and the user name does not call for Kerberos".to_owned(),
+    }
 }

@@ -29,32 +29,72 @@ use realms::Realms;
 use ticket::Ticket;
 
 use crate::credentials::Credentials;
-use crate::target::{ServiceClass, Target};
+use crate::target::Target;
 #[cfg(fuzzing)]
 pub(crate) use {caches::use_cache, context::accept_fields, message::parse_reply};
 
-/// Gets a ticket for the host's service and starts to authenticate with it: the token is for the host.
-pub(crate) async fn start(
-    credentials: &Credentials,
-    target: &Target<'_>,
-    bound: Duration,
-) -> Result<(Initiator, Vec<u8>), KerberosError> {
-    let host = target.host;
-    let no_name = || KerberosError::HostIsAddress { host: host.into() };
-    if host::is_address(host) {
-        return Err(no_name());
+/// Kerberos, as krb5.conf has it.
+pub(crate) struct Kerberos {
+    configuration: Krb5Conf,
+}
+
+impl Kerberos {
+    /// Reads the file, which may be missing.
+    pub(crate) fn configured() -> Result<Self, KerberosError> {
+        let configuration = Krb5Conf::load_default().map_err(KerberosError::from_configuration)?;
+        Ok(Self { configuration })
     }
-    let configuration = Krb5Conf::load_default().map_err(KerberosError::from_configuration)?;
-    let tickets = Tickets::open(credentials, Realms { configuration, bound }).await?;
-    let mut failure = no_name();
-    for name in host::names(host, &tickets.realms.configuration, bound).await {
-        match tickets.get(target.service, &name).await {
-            Ok(ticket) => return Initiator::start(&ticket, target.channel_bindings),
-            Err(error @ KerberosError::UnknownService { .. }) => failure = error,
-            Err(error) => return Err(error),
+
+    /// Whether the realm of a user is known who names none.
+    pub(crate) fn has_default_realm(&self) -> bool {
+        self.configuration.default_realm().is_some()
+    }
+
+    /// Gets a ticket for the host's service and starts to authenticate with it: the token is for the host. Each question
+    /// takes `bound` at most.
+    pub(crate) async fn start(
+        &self,
+        credentials: &Credentials,
+        target: &Target,
+        bound: Duration,
+    ) -> Result<(Initiator, Vec<u8>), KerberosError> {
+        let no_name = || KerberosError::HostIsAddress { host: target.host.clone() };
+        if is_nameless(target) {
+            return Err(no_name());
+        }
+        let configuration = self.configuration.clone();
+        let tickets = Tickets::open(credentials, Realms { configuration, bound }).await?;
+        let mut failure = no_name();
+        for service in self.services(target, bound).await {
+            match tickets.get(&service).await {
+                Ok(ticket) => return Initiator::start(&ticket, target.channel_bindings),
+                Err(error @ KerberosError::UnknownService { .. }) => failure = error,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(failure)
+    }
+
+    /// The principals under which the KDC may know the host's service, in the order in which they are to be tried. The
+    /// KDC is to find those whose realm krb5.conf does not tell.
+    async fn services(&self, target: &Target, bound: Duration) -> Vec<Principal> {
+        let service = |class: &str, host: &str, realm: Option<&str>| {
+            let realm = realm.or_else(|| self.configuration.host_realm(host)).unwrap_or_default();
+            Principal::new(NT_SRV_HST, [class, host], realm)
+        };
+        match &target.principal {
+            Some(named) => vec![service(&named.service, &named.host, named.realm.as_deref())],
+            None => {
+                let names = host::names(&target.host, &self.configuration, bound).await;
+                names.iter().map(|name| service(target.service.name(), name, None)).collect()
+            }
         }
     }
-    Err(failure)
+}
+
+/// Whether nothing is known of the host by which a KDC could know it.
+pub(crate) fn is_nameless(target: &Target) -> bool {
+    target.principal.is_none() && host::is_address(&target.host)
 }
 
 /// Where tickets come from.
@@ -85,18 +125,15 @@ impl Tickets {
         Ok(Tickets { realms, source })
     }
 
-    /// A ticket for the service on the host of this name.
-    async fn get(&self, service: ServiceClass, host: &str) -> Result<Ticket, KerberosError> {
-        // In a realm that krb5.conf does not tell the client's KDC is to find the service.
-        let realm = self.realms.configuration.host_realm(host).unwrap_or_default();
-        let service = Principal::new(NT_SRV_HST, [service.name(), host], realm);
+    /// A ticket for the service.
+    async fn get(&self, service: &Principal) -> Result<Ticket, KerberosError> {
         match &self.source {
-            Source::Granted(granting) => self.realms.grant(granting, &service).await,
+            Source::Granted(granting) => self.realms.grant(granting, service).await,
             Source::Cache(cache) => {
-                if let Some(ticket) = cache.service_ticket(&service) {
+                if let Some(ticket) = cache.service_ticket(service) {
                     return Ok(ticket);
                 }
-                let ticket = self.realms.grant(&cache.granting_ticket()?, &service).await?;
+                let ticket = self.realms.grant(&cache.granting_ticket()?, service).await?;
                 cache.keep(&ticket);
                 Ok(ticket)
             }
@@ -111,11 +148,14 @@ async fn open_cache(wanted: Option<Wanted>, configuration: &Krb5Conf) -> Result<
     opened.map_err(|error| KerberosError::Cryptography(error.to_string()))?.map(Box::new)
 }
 
-/// The principal of `user@domain`: realms are domains in capitals, unless krb5.conf knows it as it stands.
+/// The principal of `user@domain`, or of `user` in the default realm: realms are domains in capitals, unless krb5.conf
+/// knows it as it stands.
 fn client_principal(username: &str, configuration: &Krb5Conf) -> Result<Principal, KerberosError> {
     let not_a_principal = || KerberosError::NotAPrincipal { username: username.into() };
-    let (name, realm) = username.rsplit_once('@').ok_or_else(not_a_principal)?;
-    let is_configured = configuration.default_realm() == Some(realm) || configuration.kdcs(realm).is_ok();
+    let default = configuration.default_realm();
+    let in_default_realm = || default.map(|realm| (username, realm));
+    let (name, realm) = username.rsplit_once('@').or_else(in_default_realm).ok_or_else(not_a_principal)?;
+    let is_configured = default == Some(realm) || configuration.kdcs(realm).is_ok();
     let realm = if is_configured { realm.to_owned() } else { realm.to_uppercase() };
     Principal::parse_in_realm(name, &realm).map_err(|_| not_a_principal())
 }
@@ -137,5 +177,9 @@ mod tests {
             assert_eq!(parsed.to_string(), principal);
         }
         assert!(client_principal("@X", &configuration).is_err());
+        assert!(client_principal("user", &configuration).is_err());
+        let configuration = Krb5Conf::parse("[libdefaults]\n default_realm = lower.test\n").expect("a file");
+        let parsed = client_principal("user", &configuration).expect("a principal");
+        assert_eq!(parsed.to_string(), "user@lower.test");
     }
 }

@@ -6,10 +6,12 @@
 //! | none | none | Kerberos, default principal of the credential cache |
 //! | `user@REALM`, `user` | none | Kerberos, ticket of this principal in the credential caches |
 //! | `user@domain` | given | Kerberos with the password; NTLM if there is no Kerberos to be had |
-//! | `DOMAIN\user`, `.\user`, `user` | given | NTLM |
+//! | `user` | given | the same where krb5.conf names a default realm, else NTLM |
+//! | `DOMAIN\user`, `.\user` | given | NTLM |
 //!
-//! INVARIANT: a refusal stands. Only where Kerberos is absent (no KDC, no such service, not offered by the host, an
-//! address in place of a name) is the password used for NTLM.
+//! INVARIANT: a refusal stands. Only where Kerberos is absent (no KDC, no such user or service, an address in place of a
+//! name) is the password used for NTLM, and whoever asked for the authentication is told; never where it is forbidden, and
+//! never once a KDC has issued a ticket for the host, whatever the host offers.
 //!
 //! INVARIANT: knows neither what carries the tokens nor who asks; sockets lead to KDCs, the resolver and the daemon of a
 //! credential cache only.
@@ -31,8 +33,8 @@ mod target;
 pub use credentials::Credentials;
 pub use error::AuthError;
 pub use kerberos::KerberosError;
-pub use negotiation::{Mechanism, Negotiation, SecurityContext, Started};
-pub use target::{ChannelBindings, ServiceClass, Target};
+pub use negotiation::{Authentication, Mechanism, Negotiation, Ntlm, SecurityContext, Started};
+pub use target::{ChannelBindings, NotAServicePrincipal, ServiceClass, ServicePrincipal, Target};
 
 /// What the fuzz targets call: bytes of a stranger through everything that takes them apart.
 #[cfg(fuzzing)]

@@ -2,10 +2,41 @@ use std::time::Duration;
 
 use crate::credentials::Credentials;
 use crate::error::AuthError;
-use crate::kerberos::{self, KerberosError};
+use crate::kerberos::{self, Kerberos, KerberosError};
 use crate::spnego::{self, Response};
 use crate::target::Target;
 use crate::{mechanism, ntlm};
+
+/// What an authentication with a host begins with: who logs on, with whom, and by what.
+#[derive(Clone)]
+pub struct Authentication {
+    /// Who logs on.
+    pub credentials: Credentials,
+    /// With whom.
+    pub target: Target,
+    /// Whether NTLM may take the place of Kerberos.
+    pub ntlm: Ntlm,
+    /// How long a KDC or a name server may take to answer a question.
+    pub bound: Duration,
+}
+
+/// Whether a password may be used for NTLM.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ntlm {
+    /// Where Kerberos is not called for, or not to be had.
+    Allowed,
+    /// Never.
+    Forbidden,
+}
+
+/// What came of Kerberos for a user with a password.
+enum Tried {
+    Started(Box<Started>),
+    /// There is none to be had.
+    Absent(KerberosError),
+    /// Neither the user's name nor krb5.conf speaks of a realm.
+    NotCalledFor,
+}
 
 /// One authentication with one host.
 pub struct Negotiation {
@@ -19,7 +50,7 @@ pub struct Started {
     pub negotiation: Negotiation,
     /// For the host.
     pub token: Vec<u8>,
-    /// Why NTLM takes the place of Kerberos, where it does.
+    /// Why NTLM takes the place of Kerberos, where Kerberos was called for.
     pub instead_of_kerberos: Option<KerberosError>,
 }
 
@@ -54,43 +85,77 @@ enum Proven {
     Kerberos(Box<kerberos::Session>),
 }
 
-impl Negotiation {
-    /// Chooses the mechanism and gets what it needs. `offer` is the host's NegTokenInit2, empty if it has sent none;
-    /// each question to a KDC or name server takes `bound` at most.
+impl Authentication {
+    /// Chooses the mechanism and gets what it needs. `offer` is the host's NegTokenInit2, empty if it has sent none.
+    ///
+    /// Nothing protects the offer: where Kerberos is called for, the KDC is asked, whatever the host offers. Once it has
+    /// issued a ticket for the host, no other mechanism is taken.
     ///
     /// # Errors
-    /// There is no ticket to be had, and no password that would do in its place.
-    pub async fn start(
-        credentials: &Credentials,
-        target: &Target<'_>,
-        offer: &[u8],
-        bound: Duration,
-    ) -> Result<Started, AuthError> {
-        let kerberos = async || {
-            if !spnego::is_offered(offer, mechanism::KERBEROS) {
-                return Err(KerberosError::NotOffered);
-            }
-            let (initiator, token) = kerberos::start(credentials, target, bound).await?;
-            Ok(Started::with(Initiator::Kerberos(Box::new(initiator)), &token))
+    /// There is no ticket to be had, and no password that may do in its place.
+    pub async fn start(&self, offer: &[u8]) -> Result<Started, AuthError> {
+        let Credentials::Password { username, password } = &self.credentials else {
+            let kerberos = Kerberos::configured()?;
+            return Ok(self.start_kerberos(&kerberos, self.bound, offer).await?);
         };
-        let ntlm = |username, password| {
-            let (initiator, token) = ntlm::Initiator::start(target, username, password);
-            Started::with(Initiator::Ntlm(Box::new(initiator)), &token)
+        let instead_of_kerberos = match self.try_kerberos(username, offer).await? {
+            Tried::Started(started) => return Ok(*started),
+            Tried::Absent(error) => Some(error),
+            Tried::NotCalledFor => None,
         };
-        match credentials {
-            Credentials::DefaultTicket | Credentials::TicketOf { .. } => Ok(kerberos().await?),
-            Credentials::Password { username, password } if is_principal(username) => {
-                match kerberos().await {
-                    Err(error) if error.is_absence() => {
-                        Ok(Started { instead_of_kerberos: Some(error), ..ntlm(username, password) })
-                    }
-                    started => Ok(started?),
-                }
-            }
-            Credentials::Password { username, password } => Ok(ntlm(username, password)),
+        match self.ntlm {
+            Ntlm::Allowed => Ok(Started { instead_of_kerberos, ..self.start_ntlm(username, password) }),
+            Ntlm::Forbidden => Err(AuthError::NtlmForbidden(instead_of_kerberos)),
         }
     }
 
+    /// Kerberos for a user with a password.
+    async fn try_kerberos(&self, username: &str, offer: &[u8]) -> Result<Tried, KerberosError> {
+        if username.contains('\\') {
+            return Ok(Tried::NotCalledFor);
+        }
+        let is_in_realm = username.contains('@');
+        // Nobody has spoken of a realm, and there is no name that one could know.
+        if !is_in_realm && kerberos::is_nameless(&self.target) {
+            return Ok(Tried::NotCalledFor);
+        }
+        let kerberos = match Kerberos::configured() {
+            Ok(kerberos) => kerberos,
+            Err(error) => return Ok(Tried::Absent(error)),
+        };
+        if !is_in_realm && !kerberos.has_default_realm() {
+            return Ok(Tried::NotCalledFor);
+        }
+        let bound = if is_in_realm { self.bound } else { self.bound.min(ASSUMED) };
+        match self.start_kerberos(&kerberos, bound, offer).await {
+            Ok(started) => Ok(Tried::Started(Box::new(started))),
+            Err(error) if error.is_absence() => Ok(Tried::Absent(error)),
+            // That the user is in the default realm was our guess: what its KDC says of this name may be said of another.
+            Err(error) if !is_in_realm && error.is_before_ticket() => Ok(Tried::Absent(error)),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn start_kerberos(
+        &self,
+        kerberos: &Kerberos,
+        bound: Duration,
+        offer: &[u8],
+    ) -> Result<Started, KerberosError> {
+        let (initiator, token) = kerberos.start(&self.credentials, &self.target, bound).await?;
+        if !spnego::is_offered(offer, mechanism::KERBEROS) {
+            return Err(KerberosError::NotOffered { service: initiator.service() });
+        }
+        Ok(Started::with(Initiator::Kerberos(Box::new(initiator)), &token))
+    }
+
+    fn start_ntlm(&self, username: &str, password: &str) -> Started {
+        let (initiator, token) = ntlm::Initiator::start(&self.target, username, password);
+        Started::with(Initiator::Ntlm(Box::new(initiator)), &token)
+    }
+}
+
+impl Negotiation {
     /// The mechanism that was chosen.
     pub fn mechanism(&self) -> Mechanism {
         match &self.state {
@@ -240,18 +305,20 @@ impl Proven {
     }
 }
 
-/// `user@domain`, not `DOMAIN\user`.
-fn is_principal(username: &str) -> bool {
-    username.contains('@') && !username.contains('\\')
-}
+/// How long the KDC of the default realm may take for a question about a user who may be none of its own.
+const ASSUMED: Duration = Duration::from_secs(5);
 
 /// A token of the host, or what a KDC sends.
 #[cfg(fuzzing)]
 pub fn security_token(bytes: &[u8]) {
     use crate::target::{ChannelBindings, ServiceClass};
 
-    let target =
-        Target { service: ServiceClass::Cifs, host: "host", channel_bindings: ChannelBindings::NONE };
+    let target = Target {
+        service: ServiceClass::Cifs,
+        host: "host".to_owned(),
+        principal: None,
+        channel_bindings: ChannelBindings::NONE,
+    };
     let initiators = || {
         let (ntlm, _) = ntlm::Initiator::start(&target, "user", "password");
         let kerberos = kerberos::Initiator::any(17, 16).ok();
@@ -287,13 +354,20 @@ mod tests {
     use crate::ntlm::tests::valid_challenge;
     use crate::target::{ChannelBindings, ServiceClass};
 
-    const TARGET: Target<'_> =
-        Target { service: ServiceClass::Cifs, host: "host", channel_bindings: ChannelBindings::NONE };
+    fn authentication(username: &str, ntlm: Ntlm) -> Authentication {
+        let password = Zeroizing::new("password".to_owned());
+        let credentials = Credentials::Password { username: username.to_owned(), password };
+        let target = Target {
+            service: ServiceClass::Cifs,
+            host: "10.0.0.1".to_owned(),
+            principal: None,
+            channel_bindings: ChannelBindings::NONE,
+        };
+        Authentication { credentials, target, ntlm, bound: Duration::ZERO }
+    }
 
     async fn ntlm() -> Negotiation {
-        let password = Zeroizing::new("password".to_owned());
-        let credentials = Credentials::Password { username: r".\user".to_owned(), password };
-        let started = Negotiation::start(&credentials, &TARGET, b"", Duration::ZERO).await;
+        let started = authentication(r".\user", Ntlm::Allowed).start(b"").await;
         started.expect("NTLM needs nobody").negotiation
     }
 
@@ -337,14 +411,30 @@ mod tests {
 
     #[tokio::test]
     async fn without_kerberos_to_be_had_a_password_does_for_ntlm() {
-        let password = Zeroizing::new("password".to_owned());
-        let credentials = Credentials::Password { username: "user@example.com".to_owned(), password };
-        let offer = spnego::initial_token(mechanism::NTLM, b"");
-        let started = Negotiation::start(&credentials, &TARGET, &offer, Duration::ZERO).await.expect("NTLM");
-        assert!(matches!(started.instead_of_kerberos, Some(KerberosError::NotOffered)));
+        let started = authentication("user@example.com", Ntlm::Allowed).start(b"").await.expect("NTLM");
+        assert!(matches!(started.instead_of_kerberos, Some(KerberosError::HostIsAddress { .. })));
         assert_eq!(started.negotiation.mechanism(), Mechanism::Ntlm);
-        let ticket = Credentials::TicketOf { username: "user@example.com".to_owned() };
-        let refused = Negotiation::start(&ticket, &TARGET, &offer, Duration::ZERO).await;
-        assert!(matches!(refused.err(), Some(AuthError::Kerberos(KerberosError::NotOffered))));
+        let ticket = Authentication {
+            credentials: Credentials::TicketOf { username: "user@example.com".to_owned() },
+            ..authentication("", Ntlm::Allowed)
+        };
+        let refused = ticket.start(b"").await.err();
+        assert!(matches!(refused, Some(AuthError::Kerberos(KerberosError::HostIsAddress { .. }))));
+    }
+
+    #[tokio::test]
+    async fn ntlm_that_is_forbidden_is_never_taken() {
+        for (username, is_called_for) in
+            [(r".\user", false), (r"DOMAIN\user", false), ("user", false), ("user@example.com", true)]
+        {
+            let allowed = authentication(username, Ntlm::Allowed).start(b"").await.expect("NTLM");
+            assert_eq!(allowed.instead_of_kerberos.is_some(), is_called_for, "{username}");
+            match authentication(username, Ntlm::Forbidden).start(b"").await.err() {
+                Some(AuthError::NtlmForbidden(instead_of)) => {
+                    assert_eq!(instead_of.is_some(), is_called_for, "{username}");
+                }
+                other => panic!("{username}: {other:?}"),
+            }
+        }
     }
 }

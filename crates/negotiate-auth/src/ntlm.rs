@@ -40,7 +40,7 @@ pub(crate) struct Session {
 
 impl Initiator {
     /// Starts with the NEGOTIATE_MESSAGE.
-    pub(crate) fn start(target: &Target<'_>, username: &str, password: &str) -> (Self, Vec<u8>) {
+    pub(crate) fn start(target: &Target, username: &str, password: &str) -> (Self, Vec<u8>) {
         let negotiate = negotiate_message();
         let initiator = Initiator {
             logon: Logon::new(username, password),
@@ -340,7 +340,7 @@ pub(crate) mod tests {
             challenge(REQUIRED | NEGOTIATE_KEY_EXCH, &[(1, b"h\0"), (FLAGS, &[1, 0, 0, 0]), (99, b"new")]);
         let parsed = Challenge::parse(&challenge).expect("a challenge");
         let list = parsed.answered_target_info("cifs/host", ChannelBindings::NONE);
-        let target = utf16("cifs/host");
+        let name = utf16("cifs/host");
         let expected = [
             &[1, 0, 2, 0][..],
             b"h\0",
@@ -350,12 +350,12 @@ pub(crate) mod tests {
             &[10, 0, 16, 0],
             &[0; 16],
             &[9, 0, 18, 0],
-            &target,
+            &name,
             &[0; 4],
         ];
         assert_eq!(list, expected.concat());
 
-        let (initiator, negotiate) = Initiator::start(&TARGET, "user", "password");
+        let (initiator, negotiate) = Initiator::start(&target(), "user", "password");
         let (session, message) = initiator.authenticate(&challenge).expect("an answer");
         let mut unsigned = message.clone();
         unsigned[MIC..PAYLOAD].fill(0);
@@ -373,7 +373,7 @@ pub(crate) mod tests {
         for missing in
             [NEGOTIATE_UNICODE, NEGOTIATE_EXTENDED_SESSIONSECURITY, NEGOTIATE_TARGET_INFO, NEGOTIATE_128]
         {
-            let (initiator, _) = Initiator::start(&TARGET, "user", "password");
+            let (initiator, _) = Initiator::start(&target(), "user", "password");
             assert!(initiator.authenticate(&challenge(REQUIRED & !missing, &[])).is_err());
         }
     }
@@ -398,7 +398,7 @@ pub(crate) mod tests {
             let mut message = challenge(flags, &[(1, &bytes), (FLAGS, &bytes), (TIMESTAMP, &bytes)]);
             message.truncate(message.len() - cut.min(message.len()));
             for token in [&message, &bytes] {
-                let (initiator, _) = Initiator::start(&TARGET, "user", "password");
+                let (initiator, _) = Initiator::start(&target(), "user", "password");
                 let _ = initiator.authenticate(token);
             }
         }
@@ -409,8 +409,14 @@ pub(crate) mod tests {
         challenge(REQUIRED | NEGOTIATE_KEY_EXCH, &[])
     }
 
-    const TARGET: Target<'_> =
-        Target { service: ServiceClass::Cifs, host: "host", channel_bindings: ChannelBindings::NONE };
+    fn target() -> Target {
+        Target {
+            service: ServiceClass::Cifs,
+            host: "host".to_owned(),
+            principal: None,
+            channel_bindings: ChannelBindings::NONE,
+        }
+    }
 
     fn challenge(flags: u32, target_info: &[(u16, &[u8])]) -> Vec<u8> {
         let mut list = Vec::new();

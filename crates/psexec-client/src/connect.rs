@@ -8,22 +8,24 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use negotiate_auth::{
-    ChannelBindings, Credentials, KerberosError, Mechanism, Negotiation, ServiceClass, Target,
+    Authentication, ChannelBindings, Credentials, KerberosError, Mechanism, ServiceClass, Target,
 };
 use smb_client::{Encryption, Negotiated, NtStatus, Session, SessionId};
 
 use crate::connection::Connection;
 use crate::deployment::SILENCE;
 use crate::error::{At, CredentialsError, ErrorKind, Failure, Step};
+use crate::report::Warning;
 use crate::trace::Trace;
 use crate::waiting::within;
 
 /// Connects and authenticates; each step within the connection's time-out. `previous` is the session of a connection
-/// which was lost.
+/// which was lost. What the user should know is added to the warnings, whatever comes of it.
 pub(crate) async fn connect(
     connection: &Connection,
     previous: Option<SessionId>,
     trace: &Trace,
+    warnings: &mut Vec<Warning>,
 ) -> Result<Session, Failure> {
     let bound = connection.timeout;
     let host = connection.host.as_str();
@@ -34,13 +36,12 @@ pub(crate) async fn connect(
         .note(format!("connected to {}", stream.peer_addr().map_or_else(|_| host.into(), |a| a.to_string())));
 
     let negotiated = within(bound, Negotiated::negotiate(stream)).await.at(Step::Negotiate)?;
-    let credentials = credentials(connection).at(Step::Authenticate)?;
-    let target = Target { service: ServiceClass::Cifs, host, channel_bindings: ChannelBindings::NONE };
+    let authentication = authentication(connection).at(Step::Authenticate)?;
     // Kerberos bounds what it asks its KDC by itself.
-    let starting = Negotiation::start(&credentials, &target, negotiated.security_buffer(), bound);
-    let started = starting.await.at(Step::Authenticate)?;
-    if let Some(error) = &started.instead_of_kerberos {
+    let mut started = authentication.start(negotiated.security_buffer()).await.at(Step::Authenticate)?;
+    if let Some(error) = started.instead_of_kerberos.take() {
         trace.note(format!("NTLM in place of Kerberos: {error}"));
+        warnings.push(Warning::NtlmInsteadOfKerberos { error });
     }
     let mechanism = started.negotiation.mechanism();
     let authenticating = negotiated.authenticate(started, connection.encryption(), previous);
@@ -61,6 +62,20 @@ impl Connection {
     fn encryption(&self) -> Encryption {
         if self.encrypt { Encryption::Required } else { Encryption::AsServerDemands }
     }
+}
+
+fn authentication(connection: &Connection) -> Result<Authentication, ErrorKind> {
+    Ok(Authentication {
+        credentials: credentials(connection)?,
+        target: Target {
+            service: ServiceClass::Cifs,
+            host: connection.host.clone(),
+            principal: connection.service_principal.clone(),
+            channel_bindings: ChannelBindings::NONE,
+        },
+        ntlm: connection.ntlm,
+        bound: connection.timeout,
+    })
 }
 
 fn credentials(connection: &Connection) -> Result<Credentials, ErrorKind> {

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use negotiate_auth::{Ntlm, ServicePrincipal};
 use zeroize::Zeroizing;
 
 /// Where to connect and as whom.
@@ -13,6 +14,10 @@ pub struct Connection {
     pub username: Option<String>,
     /// `None`: a ticket from the Kerberos credential cache.
     pub password: Option<Zeroizing<String>>,
+    /// The host's service principal, where Kerberos does not know it by `host`.
+    pub service_principal: Option<ServicePrincipal>,
+    /// Whether the password may be used for NTLM.
+    pub ntlm: Ntlm,
     /// Refuse a connection that is not encrypted.
     pub encrypt: bool,
     /// Bound of each step until the connection stands.

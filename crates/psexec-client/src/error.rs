@@ -150,6 +150,12 @@ pub enum ErrorKind {
     /// Kerberos does not authenticate us.
     #[error(transparent)]
     Kerberos(#[from] KerberosError),
+    /// NTLM is forbidden.
+    #[error("NTLM is forbidden")]
+    NtlmForbidden {
+        /// Why there was no Kerberos to be had; `None` if neither the user's name nor krb5.conf called for it.
+        instead_of: Option<KerberosError>,
+    },
     /// DCE/RPC went wrong.
     #[error("remote procedure call failed: {0}")]
     Rpc(#[from] RpcError),
@@ -252,6 +258,7 @@ impl From<AuthError> for ErrorKind {
             AuthError::Malformed => misbehaved(PeerMisbehaved::Malformed),
             AuthError::BadMic => misbehaved(PeerMisbehaved::BadSignature),
             AuthError::Kerberos(error) => ErrorKind::Kerberos(error),
+            AuthError::NtlmForbidden(instead_of) => ErrorKind::NtlmForbidden { instead_of },
             AuthError::Random(error) => ErrorKind::Internal(error.to_string()),
         }
     }

@@ -28,7 +28,7 @@ pub use connection::Connection;
 pub use error::{CredentialsError, Error, ErrorKind, ServiceMisbehaved, Step};
 pub use host::Host;
 pub use host_path::{HostPath, HostPathError};
-pub use negotiate_auth::KerberosError;
+pub use negotiate_auth::{KerberosError, NotAServicePrincipal, Ntlm, ServicePrincipal};
 pub use process::{Account, IntegrityLevel, Mode, Priority, Process};
 pub use report::{Outcome, Output, Report, Warning};
 pub use service_image::ServiceImage;

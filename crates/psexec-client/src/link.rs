@@ -8,6 +8,7 @@ use crate::connect::connect;
 use crate::connection::Connection;
 use crate::deployment::ServiceShares;
 use crate::error::{At, ErrorKind, Failure, Step};
+use crate::report::Warning;
 use crate::trace::Trace;
 use crate::waiting::{REQUEST, within};
 
@@ -18,6 +19,9 @@ pub(crate) struct Link {
     line: Option<Line>,
     /// The session of a connection which was lost: the server ends it when the next one is set up.
     lost: Option<SessionId>,
+    /// What the user should know of how we have authenticated; told once, whatever is connected later.
+    warnings: Vec<Warning>,
+    has_warned: bool,
 }
 
 /// A session, and the shares that are connected in it.
@@ -29,7 +33,7 @@ pub(crate) struct Line {
 
 impl Link {
     pub(crate) fn new(connection: Connection, trace: Arc<Trace>) -> Self {
-        Link { connection, trace, line: None, lost: None }
+        Link { connection, trace, line: None, lost: None, warnings: Vec::new(), has_warned: false }
     }
 
     /// Hands the session over; what stays behind has none.
@@ -39,6 +43,8 @@ impl Link {
             trace: Arc::clone(&self.trace),
             line: self.line.take(),
             lost: self.lost.take(),
+            warnings: std::mem::take(&mut self.warnings),
+            has_warned: self.has_warned,
         }
     }
 
@@ -56,11 +62,22 @@ impl Link {
             self.give_up();
         }
         if self.line.is_none() {
-            let session = connect(&self.connection, self.lost, &self.trace).await?;
+            let mut warnings = Vec::new();
+            let connected = connect(&self.connection, self.lost, &self.trace, &mut warnings).await;
+            if !self.has_warned {
+                self.has_warned = !warnings.is_empty();
+                self.warnings.extend(warnings);
+            }
+            let session = connected?;
             self.lost = None;
             self.line = Some(Line { session, service_shares: None, drives: BTreeMap::new() });
         }
         Ok(())
+    }
+
+    /// What the user should know of it.
+    pub(crate) fn take_warnings(&mut self) -> Vec<Warning> {
+        std::mem::take(&mut self.warnings)
     }
 
     /// The session is of no use any more.

@@ -1,3 +1,4 @@
+use negotiate_auth::KerberosError;
 use paexec::CodePages;
 
 use crate::error::{Error, ErrorKind, Step};
@@ -48,6 +49,11 @@ pub struct Output {
 /// What the user should know beside the outcome.
 #[derive(Debug)]
 pub enum Warning {
+    /// NTLM has taken the place of Kerberos, which the user's name or krb5.conf called for.
+    NtlmInsteadOfKerberos {
+        /// Why there was no Kerberos to be had.
+        error: KerberosError,
+    },
     /// The process has ended, but its output was not closed: some of it may be missing.
     OutputNotClosed,
     /// The service could not be removed.

@@ -87,7 +87,8 @@ enum Ran {
 
 impl Run {
     async fn drive(mut self, service: ServiceImage) -> (Done, Link) {
-        let done = self.connect_and_run(service).await;
+        let mut done = self.connect_and_run(service).await;
+        done.warnings.splice(0..0, self.link.take_warnings());
         (done, self.link)
     }
 

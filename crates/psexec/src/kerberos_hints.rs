@@ -2,13 +2,20 @@
 
 use psexec_client::KerberosError;
 
+use crate::task::PRINCIPAL_VARIABLE;
+
 /// The sentence for the user, if there is something to be done.
 pub(crate) fn hint(error: &KerberosError) -> Option<String> {
     Some(match error {
-        KerberosError::HostIsAddress { .. } => {
-            "Give the host's name, or a user name and a password for NTLM.".to_owned()
+        KerberosError::HostIsAddress { .. } => format!(
+            "Give the host's name, let {PRINCIPAL_VARIABLE} name its service principal, or give a user name and a \
+             password for NTLM."
+        ),
+        KerberosError::NotOffered { .. } => {
+            "NTLM is not taken instead. If the host is no member of that domain any more, have its computer account \
+             removed there; a user of the host, HOST\\user or .\\user, connects with NTLM."
+                .to_owned()
         }
-        KerberosError::NotOffered => "Give a user name and a password for NTLM.".to_owned(),
         KerberosError::NotAPrincipal { .. } => {
             "Write the user name as user@REALM, or give the password.".to_owned()
         }
@@ -42,11 +49,10 @@ pub(crate) fn hint(error: &KerberosError) -> Option<String> {
         KerberosError::UnknownPrincipal { .. } => {
             "Check the name, and the realm, which is case-sensitive.".to_owned()
         }
-        KerberosError::UnknownService { .. } => {
-            "Give the host's name as it stands in the directory, usually with its domain; dns_canonicalize_hostname \
-             and rdns in krb5.conf say how names are completed."
-                .to_owned()
-        }
+        KerberosError::UnknownService { .. } => format!(
+            "Give the host's name as it stands in the directory, usually with its domain, or let {PRINCIPAL_VARIABLE} \
+             name its service principal; dns_canonicalize_hostname and rdns in krb5.conf say how names are completed."
+        ),
         KerberosError::PasswordExpired { principal } => {
             format!("Change it, for example with kpasswd {principal}.")
         }

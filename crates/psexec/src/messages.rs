@@ -6,6 +6,7 @@ use std::io::ErrorKind as IoErrorKind;
 
 use psexec_client::{Error, ErrorKind, Loss, NtStatus, PeerMisbehaved, Step, Warning};
 
+use crate::task::FORBID_NTLM_VARIABLE;
 use crate::{kerberos_hints, win32};
 
 /// Says what `error` means for a run against this port; `interruption` names the signal that cancelled it, if one did.
@@ -22,6 +23,11 @@ pub(crate) fn explain(error: &Error, port: u16, interruption: Option<&str>) -> S
 /// Says what a user should know beside the outcome.
 pub(crate) fn word(warning: &Warning) -> String {
     match warning {
+        Warning::NtlmInsteadOfKerberos { error } => format!(
+            "NTLM was used in place of Kerberos: {error}. Where somebody on the way to the KDC may have brought that about, \
+             {FORBID_NTLM_VARIABLE}=1 in the task's environment makes it an error. A user of the host itself, written \
+             HOST\\user or .\\user, connects with NTLM without this warning."
+        ),
         Warning::OutputNotClosed => {
             "The process has ended, yet its output was not closed: some of it may be missing.".to_owned()
         }
@@ -58,6 +64,13 @@ fn what(error: &Error, interruption: Option<&str>) -> String {
         }
         (ErrorKind::Process(text), _) => format!("Received exception from remote PAExec service: {text}"),
         (ErrorKind::EncryptionUnsupported { .. }, _) => format!("{kind}: {host}"),
+        (ErrorKind::NtlmForbidden { instead_of: Some(error) }, _) => format!(
+            "Kerberos is not to be had ({error}), and the environment variable {FORBID_NTLM_VARIABLE} forbids NTLM, on \
+             {host}"
+        ),
+        (ErrorKind::NtlmForbidden { instead_of: None }, _) => format!(
+            "the environment variable {FORBID_NTLM_VARIABLE} forbids NTLM, and nothing calls for Kerberos, on {host}"
+        ),
         _ => match step {
             Step::ReadServiceImage | Step::Resolve | Step::Connect => kind.to_string(),
             Step::Authenticate => format!("{kind}, on {host}"),
@@ -116,6 +129,7 @@ fn hint(error: &Error, port: u16) -> Option<String> {
         ErrorKind::GuestSession => Some(GUEST.to_owned()),
         ErrorKind::Credentials(_) => Some(CREDENTIALS.to_owned()),
         ErrorKind::Kerberos(error) => kerberos_hints::hint(error),
+        ErrorKind::NtlmForbidden { .. } => Some(NTLM_FORBIDDEN.to_owned()),
         ErrorKind::Process(text) => process_hint(text).map(str::to_owned),
         ErrorKind::Cancelled if error.step > Step::Connect => Some(CANCELLED.to_owned()),
         _ => None,
@@ -373,6 +387,9 @@ const ENCRYPTION: &str = "Hosts encrypt since Windows 8 and Windows Server 2012.
 const GUEST: &str = "The host took the user for unknown and let a guest in, which proves nothing and is allowed \
     nothing: check connection_username, and disable the host's account Guest.";
 
+const NTLM_FORBIDDEN: &str = "Kerberos needs a user of a domain, written user@DOMAIN or of krb5.conf's default_realm, \
+    the name of the host as the domain knows it, and a KDC that answers; or unset the variable.";
+
 const CREDENTIALS: &str = "Give connection_username and connection_password, or leave out the password and fetch a \
     Kerberos ticket with kinit first.";
 
@@ -490,6 +507,18 @@ mod tests {
         );
         let genuine = KerberosError::NotGenuine { service: "cifs/server".to_owned() };
         assert_says(&explain_at(Step::Authenticate, ErrorKind::Kerberos(genuine)), &["impersonating"]);
+    }
+
+    #[test]
+    fn ntlm_that_is_forbidden_names_the_variable_and_the_reason() {
+        use psexec_client::KerberosError;
+
+        let away = || KerberosError::UnknownRealm { realm: "LAB.TEST".to_owned() };
+        let forbidden = |instead_of| explain_at(Step::Authenticate, ErrorKind::NtlmForbidden { instead_of });
+        assert_says(&forbidden(Some(away())), &["LAB.TEST", FORBID_NTLM_VARIABLE, "user@DOMAIN"]);
+        assert_says(&forbidden(None), &[FORBID_NTLM_VARIABLE, "nothing calls for Kerberos"]);
+        let warning = word(&Warning::NtlmInsteadOfKerberos { error: away() });
+        assert_says(&warning, &["NTLM", "LAB.TEST", FORBID_NTLM_VARIABLE, r".\user"]);
     }
 
     #[test]

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ansible_module::{Dict, OptionSpec, Value};
-use psexec_client::{Account, Connection, IntegrityLevel, Mode, Priority, Process, ServiceImage};
+use psexec_client::{
+    Account, Connection, IntegrityLevel, Mode, Ntlm, Priority, Process, ServiceImage, ServicePrincipal,
+};
 use zeroize::Zeroizing;
 
 use crate::options::{
@@ -16,6 +18,12 @@ use crate::options::{
 
 /// Names a file that is uploaded in place of the embedded service.
 pub(crate) const SERVICE_VARIABLE: &str = "PSEXEC_SERVICE_EXE";
+
+/// Forbids NTLM.
+pub(crate) const FORBID_NTLM_VARIABLE: &str = "PSEXEC_FORBID_NTLM";
+
+/// Names the host's service principal.
+pub(crate) const PRINCIPAL_VARIABLE: &str = "PSEXEC_SERVICE_PRINCIPAL";
 
 /// What a task wants done, and where.
 pub(crate) struct Task {
@@ -95,9 +103,39 @@ fn connection(parameters: &Dict) -> Result<Connection, String> {
         port: integer_within(parameters, &PORT, 1, u16::MAX)?,
         username,
         password: parameters.text(&CONNECTION_PASSWORD).map(|password| Zeroizing::new(password.to_owned())),
+        service_principal: service_principal(environment(PRINCIPAL_VARIABLE).as_deref())?,
+        ntlm: ntlm(environment(FORBID_NTLM_VARIABLE).as_deref())?,
         encrypt: parameters.boolean(&ENCRYPT),
         timeout: Duration::from_secs(integer_within(parameters, &CONNECTION_TIMEOUT, 1, u32::MAX)?.into()),
     })
+}
+
+/// A variable of the task's environment; an empty one counts as unset.
+fn environment(name: &str) -> Option<String> {
+    let value = std::env::var_os(name)?.to_string_lossy().into_owned();
+    (!value.is_empty()).then_some(value)
+}
+
+fn service_principal(value: Option<&str>) -> Result<Option<ServicePrincipal>, String> {
+    let Some(value) = value else { return Ok(None) };
+    value.parse().map(Some).map_err(|error| {
+        format!(
+            "The environment variable {PRINCIPAL_VARIABLE} is to name the host's service principal, such as \
+             cifs/server.domain.local, but is {value:?}: {error}."
+        )
+    })
+}
+
+/// A word that is not known does not pass for leave: who writes one wants something forbidden.
+fn ntlm(value: Option<&str>) -> Result<Ntlm, String> {
+    match value.unwrap_or("0").to_lowercase().as_str() {
+        "0" | "false" | "no" | "off" => Ok(Ntlm::Allowed),
+        "1" | "true" | "yes" | "on" => Ok(Ntlm::Forbidden),
+        _ => Err(format!(
+            "The environment variable {FORBID_NTLM_VARIABLE} is {:?}, which is neither 1, to forbid NTLM, nor 0.",
+            value.unwrap_or_default()
+        )),
+    }
 }
 
 fn process(parameters: &Dict, account: Account) -> Result<Process, String> {
@@ -227,6 +265,25 @@ mod tests {
         ] {
             assert_eq!(task(&format!(", {option}")).err().as_deref(), Some(message));
         }
+    }
+
+    #[test]
+    fn ntlm_is_forbidden_by_a_word_and_allowed_without() {
+        for value in [None, Some("0"), Some("no"), Some("False")] {
+            assert_eq!(ntlm(value), Ok(Ntlm::Allowed), "{value:?}");
+        }
+        for value in ["1", "yes", "True"] {
+            assert_eq!(ntlm(Some(value)), Ok(Ntlm::Forbidden), "{value}");
+        }
+        assert!(ntlm(Some("please")).is_err_and(|message| message.contains(FORBID_NTLM_VARIABLE)));
+    }
+
+    #[test]
+    fn a_service_principal_is_read_or_refused() {
+        assert_eq!(service_principal(None), Ok(None));
+        assert!(service_principal(Some("cifs/server.lab.test")).is_ok_and(|principal| principal.is_some()));
+        let refused = service_principal(Some("server.lab.test"));
+        assert!(refused.is_err_and(|message| message.contains(PRINCIPAL_VARIABLE)));
     }
 
     #[test]

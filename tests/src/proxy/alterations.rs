@@ -111,6 +111,20 @@ pub fn answer_token_beyond_the_end() -> Tampering {
     server_negotiate(|frame| put(frame, HEADER + 56, &[0xff; 4]))
 }
 
+/// In the host's NEGOTIATE: it offers NTLM alone, and mechanisms that nobody knows in the place of Kerberos's two.
+pub fn answer_no_kerberos() -> Tampering {
+    const KERBEROS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x02];
+    const MICROSOFT_KERBEROS: &[u8] = &[0x2a, 0x86, 0x48, 0x82, 0xf7, 0x12, 0x01, 0x02, 0x02];
+
+    server_negotiate(|frame| {
+        for at in 0..frame.len() {
+            if [KERBEROS, MICROSOFT_KERBEROS].iter().any(|mechanism| frame[at..].starts_with(mechanism)) {
+                put(frame, at + KERBEROS.len() - 1, &[0x7f]);
+            }
+        }
+    })
+}
+
 /// In the host's NEGOTIATE: a context is made one that nobody knows.
 pub fn answer_without(context: NegotiateContext) -> Tampering {
     server_negotiate(move |frame| {

@@ -15,9 +15,15 @@ pub enum KerberosError {
         /// The address.
         host: String,
     },
-    /// The host's NEGOTIATE answer does not list Kerberos.
-    #[error("the host does not offer Kerberos, as a host outside of a domain does not")]
-    NotOffered,
+    /// The host's NEGOTIATE answer does not list Kerberos, although there is a ticket for it.
+    #[error(
+        "the host does not offer Kerberos, although there is a ticket for {service}: it has left its domain, or somebody \
+         in between is altering the connection"
+    )]
+    NotOffered {
+        /// Service principal of the ticket.
+        service: String,
+    },
     /// Without a password the user name has to be that of a principal.
     #[error(
         "without a password the connection needs a Kerberos ticket, and {username} cannot be the name of a principal"
@@ -188,12 +194,16 @@ impl KerberosError {
         matches!(
             self,
             Self::HostIsAddress { .. }
-                | Self::NotOffered
                 | Self::UnknownRealm { .. }
                 | Self::KdcAway { .. }
                 | Self::UnknownService { .. }
                 | Self::EncryptionTypes { .. }
         )
+    }
+
+    /// Whether it came before there was a ticket for the host.
+    pub(crate) fn is_before_ticket(&self) -> bool {
+        !matches!(self, Self::NotOffered { .. } | Self::Refused { .. } | Self::NotGenuine { .. })
     }
 
     /// An error of the exchange in which the client gets its first ticket.

@@ -15,14 +15,16 @@ pub(super) fn is_address(host: &str) -> bool {
     bare.split('%').next().is_some_and(|address| address.parse::<IpAddr>().is_ok())
 }
 
-/// The names to try, as `dns_canonicalize_hostname` and `rdns` say, which by default ask the resolver for both.
+/// The names to try, as `dns_canonicalize_hostname` and `rdns` say. By default the resolver is asked what it calls the
+/// name, not what it calls the address: nothing protects its answers, and whoever has a say in the reverse zone would choose
+/// which service we trust.
 ///
 /// MIT completes short names with the resolver's search domain if it does not ask; we take them as they are, since
 /// Active Directory knows hosts by their short names too.
 pub(super) async fn names(host: &str, configuration: &Krb5Conf, bound: Duration) -> Vec<String> {
     let setting = |name| configuration.get(&["libdefaults", name]);
     let given = normalised(host);
-    let canonical = async || canonical_name(&given, setting("rdns").is_none_or(is_true), bound).await;
+    let canonical = async || canonical_name(&given, setting("rdns").is_some_and(is_true), bound).await;
     match setting("dns_canonicalize_hostname") {
         Some("fallback") => {
             let canonical = canonical().await;
