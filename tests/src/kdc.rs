@@ -25,6 +25,12 @@ pub const OTHER_REALM: &str = "OTHER.TEST";
 /// Another, of a time when trusts had keys for RC4 only.
 pub const OLD_REALM: &str = "OLD.TEST";
 
+/// What an administrator of [`REALM`] is called whose domain is no realm: an alias, as a UPN often is.
+pub const ALIAS: &str = "boss@corp.test";
+
+/// Another, whose domain is the realm, which has no principal of this name.
+pub const ALIAS_IN_REALM: &str = "chief@lab.test";
+
 /// A name of the host that the KDCs know the realm of. A resolver has to be told of it.
 pub const REFERRED_HOST: &str = "host.lab.test";
 
@@ -57,8 +63,8 @@ fn missing(packages: &[(&'static str, &str)]) -> Vec<&'static str> {
 ///
 /// The principals of [`REALM`]: the lab's two administrators with their passwords, `aes128` and `aes256-sha2` (which have a key of this type only),
 /// `rc4` (likewise), `locked`, `expired` (whose password is), and the host's `cifs/localhost` and those of its
-/// other names. The
-/// other realms have `Administrator`. The host takes `Administrator` and `rc4` for its administrator.
+/// other names; beside them [`ALIAS`] and [`ALIAS_IN_REALM`], which this KDC knows by these names alone. The
+/// other realms have `Administrator`. The host takes `Administrator`, `rc4` and the aliases for its administrator.
 #[derive(Debug)]
 pub struct Kdc {
     folder: PathBuf,
@@ -191,8 +197,14 @@ impl Kdc {
         let user = ADMINISTRATOR.name;
         // smbd puts its workgroup before the principals of its own realm, and before others their realm.
         let unicode = UNICODE_ADMINISTRATOR.name;
+        // What it makes of an alias, in which it takes the first of two @ for the one before the realm.
+        let alias = |alias: &str| {
+            let (name, domain) = alias.split_once('@').unwrap_or((alias, ""));
+            format!("{domain}@{REALM}\\{name}")
+        };
+        let aliases = [ALIAS, ALIAS_IN_REALM].map(alias).join(" ");
         let map = format!(
-            "root = {user} WORKGROUP\\{user} {OTHER_REALM}\\{user} {OLD_REALM}\\{user} WORKGROUP\\rc4 {user}@{REALM}\n\
+            "root = {aliases} {user} WORKGROUP\\{user} {OTHER_REALM}\\{user} {OLD_REALM}\\{user} WORKGROUP\\rc4 {user}@{REALM}\n\
              sync = {unicode} WORKGROUP\\{unicode} {unicode}@{REALM}\n"
         );
         fs::write(self.folder.join("username.map"), map)?;
@@ -221,6 +233,8 @@ impl Kdc {
              addprinc -e aes128-cts:normal -pw {PASSWORD} aes128\n\
              addprinc -e aes256-sha2:normal -pw {PASSWORD} aes256-sha2\n\
              addprinc -e arcfour-hmac:normal -pw {PASSWORD} rc4\n\
+             addprinc +requires_preauth -pw {PASSWORD} {}\n\
+             addprinc -pw {PASSWORD} {}\n\
              addprinc -allow_tix -pw {PASSWORD} locked\n\
              addprinc -pwexpire yesterday -pw {PASSWORD} expired\n\
              addprinc -randkey cifs/localhost\n\
@@ -228,7 +242,10 @@ impl Kdc {
              addprinc -e arcfour-hmac:normal -randkey cifs/{OLD_HOST}\n\
              setstr cifs/{OLD_HOST} session_enctypes arcfour-hmac\n\
              ktadd -k {keytab} cifs/localhost cifs/{REFERRED_HOST} cifs/{OLD_HOST}\n",
-            unicode.password, unicode.name
+            unicode.password,
+            unicode.name,
+            ALIAS.replace('@', r"\@"),
+            ALIAS_IN_REALM.replace('@', r"\@")
         );
         let other = format!("addprinc +requires_preauth -pw {PASSWORD} {user}\n");
         feed(&mut self.command("kadmin.local", REALM), &(lab + &new + &old))?;

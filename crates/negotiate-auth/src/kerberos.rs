@@ -113,8 +113,7 @@ impl Tickets {
     async fn open(credentials: &Credentials, realms: Realms) -> Result<Self, KerberosError> {
         let source = match credentials {
             Credentials::Password { username, password } => {
-                let client = client_principal(username, &realms.configuration)?;
-                Source::Granted(Box::new(realms.log_in(&client, password).await?))
+                Source::Granted(Box::new(log_in(username, password, &realms).await?))
             }
             Credentials::DefaultTicket => Source::Cache(open_cache(None, &realms.configuration).await?),
             Credentials::TicketOf { username } => {
@@ -146,6 +145,29 @@ async fn open_cache(wanted: Option<Wanted>, configuration: &Krb5Conf) -> Result<
     // Files may lie on a network, and behind KCM is a daemon.
     let opened = spawn_blocking(move || Cache::find(&configuration, wanted.as_ref())).await;
     opened.map_err(|error| KerberosError::Cryptography(error.to_string()))?.map(Box::new)
+}
+
+/// A ticket-granting ticket for a password. `user@domain` is taken for a principal first; where that is unknown it may be an
+/// alias, whose domain is no realm, and which a KDC resolves.
+async fn log_in(username: &str, password: &str, realms: &Realms) -> Result<Ticket, KerberosError> {
+    let client = client_principal(username, &realms.configuration)?;
+    let unknown = match realms.log_in(&client, password).await {
+        Err(error) if error.is_unknown_client() && username.contains('@') => error,
+        outcome => return outcome,
+    };
+    let mut may_know = Vec::new();
+    if !matches!(unknown, KerberosError::UnknownRealm { .. }) {
+        may_know.push(client.realm.as_str());
+    }
+    may_know.extend(realms.configuration.default_realm().filter(|realm| *realm != client.realm));
+    for realm in may_know {
+        match realms.log_in_by_alias(username, realm, password).await {
+            // That the alias is not to be resolved is no better answer than the first.
+            Err(error) if error.is_absence() => {}
+            outcome => return outcome,
+        }
+    }
+    Err(unknown)
 }
 
 /// The principal of `user@domain`, or of `user` in the default realm: realms are domains in capitals, unless krb5.conf

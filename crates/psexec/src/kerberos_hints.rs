@@ -46,7 +46,7 @@ pub(crate) fn hint(error: &KerberosError) -> Option<String> {
         KerberosError::KdcAway { .. } => {
             "Check that it runs and that no firewall keeps TCP and UDP port 88 from the controller.".to_owned()
         }
-        KerberosError::UnknownPrincipal { .. } => {
+        KerberosError::UnknownPrincipal { .. } | KerberosError::WrongRealm { .. } => {
             "Check the name, and the realm, which is case-sensitive.".to_owned()
         }
         KerberosError::UnknownService { .. } => format!(

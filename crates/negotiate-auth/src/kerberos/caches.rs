@@ -5,8 +5,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use krb5::ccache::same_principal;
-use krb5::{CCache, CacheName, Krb5Conf, Principal};
+use krb5::ccache::{DEFAULT_CCACHE_NAME, expand_tokens, same_principal};
+use krb5::{CCache, CacheError, CacheName, Krb5Conf, Principal};
 
 use super::error::KerberosError;
 use super::kcm;
@@ -21,7 +21,7 @@ pub(super) struct Cache {
 impl Cache {
     /// The default cache, or the one of the principal that is wanted.
     pub(super) fn find(configuration: &Krb5Conf, wanted: Option<&Wanted>) -> Result<Self, KerberosError> {
-        let default = CacheName::default_name(configuration)
+        let default = default_name(configuration)
             .and_then(|name| CacheName::parse_with(&name, configuration))
             .map_err(|error| KerberosError::from_cache(error, "that KRB5CCNAME or krb5.conf names"))?;
         let Some(wanted) = wanted else { return Self::read(&default) };
@@ -129,6 +129,16 @@ pub(crate) fn use_cache(bytes: &[u8]) {
     for ticket in tickets.chain(cache.granting_ticket()) {
         let _ = ticket.granting_realm();
         let _ = super::context::Initiator::start(&ticket, crate::target::ChannelBindings::NONE);
+    }
+}
+
+/// Like [`CacheName::default_name`]; an empty KRB5CCNAME counts as unset, as whoever cannot unset a variable leaves it.
+fn default_name(configuration: &Krb5Conf) -> Result<String, CacheError> {
+    match std::env::var_os("KRB5CCNAME") {
+        Some(name) if name.is_empty() => expand_tokens(
+            configuration.get(&["libdefaults", "default_ccache_name"]).unwrap_or(DEFAULT_CCACHE_NAME),
+        ),
+        _ => CacheName::default_name(configuration),
     }
 }
 

@@ -10,7 +10,7 @@ use krb5::Principal;
 use super::error::{KerberosError, without_referral};
 use super::key::{Key, cryptography};
 use super::message::{
-    Authenticator, Sealed, application_request, parse_error, parse_key, random_number, stamp,
+    Authenticator, ErrorMessage, Sealed, application_request, parse_key, random_number, stamp,
 };
 use super::ticket::Ticket;
 use crate::der::{OBJECT_IDENTIFIER, Reader, SEQUENCE, application, context, element};
@@ -73,8 +73,8 @@ impl Initiator {
         match unframe(token) {
             Some((REPLY, message)) => self.accept_reply(message),
             Some((ERROR, message)) => {
-                let (code, _) = parse_error(message).ok_or(KerberosError::Malformed)?;
-                Err(KerberosError::from_service(code, &self.service))
+                let error = ErrorMessage::parse(message).ok_or(KerberosError::Malformed)?;
+                Err(KerberosError::from_service(error.code, &self.service))
             }
             _ => Err(KerberosError::Malformed),
         }

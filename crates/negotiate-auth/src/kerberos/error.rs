@@ -125,6 +125,12 @@ pub enum KerberosError {
         /// The principal that logs on.
         principal: String,
     },
+    /// KDC_ERR_WRONG_REALM
+    #[error("the KDC says that {principal} belongs to another realm")]
+    WrongRealm {
+        /// The principal that logs on.
+        principal: String,
+    },
     /// KDC_ERR_S_PRINCIPAL_UNKNOWN
     #[error("the KDC has no service {service}")]
     UnknownService {
@@ -194,11 +200,19 @@ impl KerberosError {
         matches!(
             self,
             Self::HostIsAddress { .. }
+                | Self::Configuration(_)
                 | Self::UnknownRealm { .. }
                 | Self::KdcAway { .. }
+                | Self::UnknownPrincipal { .. }
+                | Self::WrongRealm { .. }
                 | Self::UnknownService { .. }
                 | Self::EncryptionTypes { .. }
         )
+    }
+
+    /// Whether nobody is known under the name of the principal that logs on, as a principal: it may be an alias.
+    pub(super) fn is_unknown_client(&self) -> bool {
+        matches!(self, Self::UnknownRealm { .. } | Self::UnknownPrincipal { .. } | Self::WrongRealm { .. })
     }
 
     /// Whether it came before there was a ticket for the host.
@@ -222,6 +236,7 @@ impl KerberosError {
         match error {
             ClientError::Kdc { code, text } => match code {
                 KDC_ERR_C_PRINCIPAL_UNKNOWN => Self::UnknownPrincipal { principal },
+                KDC_ERR_WRONG_REALM => Self::WrongRealm { principal },
                 KDC_ERR_S_PRINCIPAL_UNKNOWN => Self::UnknownService { service: without_referral(service) },
                 KDC_ERR_ETYPE_NOSUPP => Self::EncryptionTypes { principal: without_referral(service) },
                 KDC_ERR_CLIENT_REVOKED => Self::Revoked { principal },
@@ -284,6 +299,7 @@ const KDC_ERR_KEY_EXPIRED: i32 = 23;
 const KDC_ERR_PREAUTH_FAILED: i32 = 24;
 const KRB_AP_ERR_BAD_INTEGRITY: i32 = 31;
 const KRB_AP_ERR_SKEW: i32 = 37;
+const KDC_ERR_WRONG_REALM: i32 = 68;
 
 /// The name of a service in a realm that the KDC is to find.
 pub(super) fn without_referral(service: &Principal) -> String {

@@ -34,6 +34,19 @@ impl Key {
         Key::Rc4(md::nt_hash(password))
     }
 
+    /// The key that an encryption type makes of a password.
+    pub(super) fn from_password(
+        enctype: i32,
+        password: &str,
+        salt: &[u8],
+        parameters: Option<[u8; 4]>,
+    ) -> Result<Self, KerberosError> {
+        if enctype == RC4_HMAC {
+            return Ok(Self::rc4_from_password(password));
+        }
+        krb5::Key::from_password(enctype, password, salt, parameters).map(Key::Aes).map_err(cryptography)
+    }
+
     /// A fresh key of the same kind.
     pub(super) fn random_like(other: &Self) -> Result<Self, KerberosError> {
         match other {

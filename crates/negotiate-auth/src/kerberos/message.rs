@@ -18,6 +18,8 @@ use crate::der::{
 
 /// pvno
 pub(super) const VERSION: i64 = 5;
+/// Error codes, [RFC 4120] 7.5.9.
+const KRB_AP_ERR_BAD_INTEGRITY: i32 = 31;
 
 /// Authenticator.
 pub(super) struct Authenticator<'a> {
@@ -62,6 +64,8 @@ pub(super) fn application_request(options: u32, ticket: &Ticket, authenticator: 
 
 /// AS-REP or TGS-REP.
 pub(super) struct KdcReply<'a> {
+    /// padata
+    pub(super) method_data: Option<&'a [u8]>,
     client: Principal,
     ticket: &'a [u8],
     sealed: Sealed<'a>,
@@ -70,8 +74,8 @@ pub(super) struct KdcReply<'a> {
 impl<'a> KdcReply<'a> {
     /// Reads a reply of this application tag, or the KDC's error in its place.
     pub(super) fn parse(bytes: &'a [u8], tag: u8) -> Result<Self, ClientError> {
-        if let Some((code, text)) = parse_error(bytes) {
-            return Err(ClientError::Kdc { code, text });
+        if let Some(error) = ErrorMessage::parse(bytes) {
+            return Err(error.into());
         }
         Self::parse_fields(bytes, tag).ok_or_else(malformed)
     }
@@ -80,34 +84,38 @@ impl<'a> KdcReply<'a> {
         let mut fields = Reader::new(bytes).content(application(tag))?.content(SEQUENCE)?;
         fields.content(context(0))?;
         fields.content(context(1))?;
-        fields.optional(context(2));
+        let method_data = fields.optional(context(2)).map(Reader::rest);
         let client = parse_principal(fields.content(context(3))?, fields.content(context(4))?)?;
         let ticket = fields.content(context(5))?.rest();
         let sealed = Sealed::parse(fields.content(context(6))?)?;
-        Some(KdcReply { client, ticket, sealed })
+        Some(KdcReply { method_data, client, ticket, sealed })
     }
 
-    /// The ticket in it: the one that was asked for, or one for the KDC of another realm.
+    /// The ticket in it: the one that was asked for, or one for the KDC of another realm. `client` is whose ticket it has to
+    /// be; `None` if the KDC was to say whom it takes a name for.
     pub(super) fn open(
         &self,
         key: &Key,
         usage: u32,
         nonce: u32,
-        client: &Principal,
+        client: Option<&Principal>,
         server: &Principal,
     ) -> Result<Ticket, ClientError> {
         if self.sealed.enctype != key.enctype() {
             return Err(malformed());
         }
-        let part = key.decrypt(usage, self.sealed.cipher).map_err(|_| malformed())?;
+        let altered = |_| ClientError::Kdc { code: KRB_AP_ERR_BAD_INTEGRITY, text: None };
+        let part = key.decrypt(usage, self.sealed.cipher).map_err(altered)?;
         let part = KdcReplyPart::parse(&part).ok_or_else(malformed)?;
         let is_referral = part.server.components.first().is_some_and(|service| service == GRANTING_SERVICE);
-        let is_for_us = self.client.components == client.components && self.client.realm == client.realm;
+        let is_for_us = client.is_none_or(|client| {
+            self.client.components == client.components && self.client.realm == client.realm
+        });
         if part.nonce != nonce || !is_for_us || !is_referral && part.server.components != server.components {
             return Err(ClientError::Protocol("the KDC's reply answers another request".into()));
         }
         Ok(Ticket {
-            client: client.clone(),
+            client: client.unwrap_or(&self.client).clone(),
             server: part.server,
             session_key: part.key.map_err(|error| ClientError::Protocol(error.to_string()))?,
             bytes: self.ticket.to_vec(),
@@ -123,6 +131,7 @@ pub(crate) fn parse_reply(bytes: &[u8]) {
         let _ = KdcReply::parse(bytes, tag);
     }
     let _ = KdcReplyPart::parse(bytes);
+    let _ = KeyRecipe::find(bytes, &[17, 18, 23]);
 }
 
 /// What of EncKDCRepPart matters.
@@ -200,19 +209,89 @@ fn parse_principal(mut realm: Reader<'_>, mut name: Reader<'_>) -> Option<Princi
     Some(Principal::new(kind, components, realm))
 }
 
-/// error-code and e-text of a KRB-ERROR.
-pub(super) fn parse_error(message: &[u8]) -> Option<(i32, Option<String>)> {
-    let mut fields = Reader::new(message).content(application(30))?.content(SEQUENCE)?;
-    for number in 0..6 {
-        fields.optional(context(number));
-    }
-    let code = fields.content(context(6))?.unsigned()?.cast_signed();
-    for number in 7..11 {
-        fields.optional(context(number));
-    }
-    let text = fields.optional(context(11)).and_then(|mut text| text.content(GENERAL_STRING));
-    Some((code, text.map(|text| String::from_utf8_lossy(text.rest()).into_owned())))
+/// What of a KRB-ERROR matters.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct ErrorMessage<'a> {
+    pub(super) code: i32,
+    /// crealm: with KDC_ERR_WRONG_REALM the realm that is to be asked.
+    pub(super) client_realm: Option<String>,
+    pub(super) text: Option<String>,
+    /// e-data: with KDC_ERR_PREAUTH_REQUIRED what the KDC takes for a proof.
+    pub(super) data: Option<&'a [u8]>,
 }
+
+impl<'a> ErrorMessage<'a> {
+    pub(super) fn parse(message: &'a [u8]) -> Option<Self> {
+        let mut fields = Reader::new(message).content(application(30))?.content(SEQUENCE)?;
+        for number in 0..6 {
+            fields.optional(context(number));
+        }
+        let code = fields.content(context(6))?.unsigned()?.cast_signed();
+        let text_of = |mut field: Reader<'_>| {
+            field.content(GENERAL_STRING).map(|text| String::from_utf8_lossy(text.rest()).into_owned())
+        };
+        let client_realm = fields.optional(context(7)).and_then(text_of);
+        for number in 8..11 {
+            fields.optional(context(number));
+        }
+        let text = fields.optional(context(11)).and_then(text_of);
+        let data = fields.optional(context(12)).and_then(Reader::octets);
+        Some(ErrorMessage { code, client_realm, text, data })
+    }
+}
+
+impl From<ErrorMessage<'_>> for ClientError {
+    fn from(error: ErrorMessage<'_>) -> Self {
+        ClientError::Kdc { code: error.code, text: error.text }
+    }
+}
+
+/// Of which a KDC makes the key of an account: an entry of ETYPE-INFO2.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct KeyRecipe<'a> {
+    pub(super) enctype: i32,
+    pub(super) salt: Option<&'a [u8]>,
+    /// s2kparams
+    pub(super) parameters: Option<[u8; 4]>,
+}
+
+impl<'a> KeyRecipe<'a> {
+    /// The first one in METHOD-DATA whose encryption type is permitted.
+    pub(super) fn find(method_data: &'a [u8], permitted: &[i32]) -> Option<Self> {
+        let mut methods = Reader::new(method_data).content(SEQUENCE)?;
+        while let Some(mut method) = methods.optional(SEQUENCE) {
+            let kind = method.content(context(1))?.unsigned()?;
+            let value = method.content(context(2))?.octets()?;
+            if kind != ETYPE_INFO2 {
+                continue;
+            }
+            let mut entries = Reader::new(value).content(SEQUENCE)?;
+            while let Some(entry) = entries.optional(SEQUENCE) {
+                let recipe = Self::parse(entry)?;
+                if permitted.contains(&recipe.enctype) {
+                    return Some(recipe);
+                }
+            }
+        }
+        None
+    }
+
+    fn parse(mut entry: Reader<'a>) -> Option<Self> {
+        let enctype = entry.content(context(0))?.unsigned()?.cast_signed();
+        let salt = match entry.optional(context(1)) {
+            None => None,
+            Some(mut salt) => Some(salt.content(GENERAL_STRING)?.rest()),
+        };
+        let parameters = match entry.optional(context(2)) {
+            None => None,
+            Some(parameters) => Some(parameters.octets()?.try_into().ok()?),
+        };
+        Some(KeyRecipe { enctype, salt, parameters })
+    }
+}
+
+/// PA-DATA type.
+const ETYPE_INFO2: u32 = 19;
 
 /// KerberosTime and Microseconds of now, in DER.
 pub(super) fn stamp() -> (Vec<u8>, Vec<u8>) {
@@ -298,9 +377,44 @@ mod tests {
             field(11, element(GENERAL_STRING, b"CLOCK")),
         ];
         let error = |count: usize| element(application(30), &sequence(&fields[..count]));
-        assert_eq!(parse_error(&error(7)), Some((37, Some("CLOCK".into()))));
-        assert_eq!(parse_error(&error(5)), Some((37, None)));
-        assert_eq!(parse_error(&error(4)), None);
+        let parsed = |count| ErrorMessage::parse(&error(count)).map(|error| (error.code, error.text));
+        assert_eq!(parsed(7), Some((37, Some("CLOCK".into()))));
+        assert_eq!(parsed(5), Some((37, None)));
+        assert_eq!(parsed(4), None);
+    }
+
+    #[test]
+    fn a_wrong_realm_names_the_right_one() {
+        let fields = [
+            field(0, integer(5)),
+            field(1, integer(30)),
+            field(4, kerberos_time(Duration::ZERO)),
+            field(5, integer(0)),
+            field(6, integer(68)),
+            field(7, element(GENERAL_STRING, b"RIGHT.TEST")),
+            field(9, element(GENERAL_STRING, b"LAB.TEST")),
+            field(12, element(OCTET_STRING, b"data")),
+        ];
+        let message = element(application(30), &sequence(&fields));
+        let error = ErrorMessage::parse(&message).expect("an error");
+        assert_eq!((error.code, error.client_realm.as_deref()), (68, Some("RIGHT.TEST")));
+        assert_eq!(error.data, Some(&b"data"[..]));
+    }
+
+    #[test]
+    fn keys_are_made_as_the_kdc_says() {
+        let entry = |enctype, more: &[Vec<u8>]| sequence(&[&[field(0, integer(enctype))][..], more].concat());
+        let salt = field(1, element(GENERAL_STRING, b"salt"));
+        let parameters = field(2, element(OCTET_STRING, &[0, 0, 0x10, 0]));
+        let list = sequence(&[entry(3, &[]), entry(23, &[]), entry(18, &[salt, parameters])]);
+        let method =
+            |kind, value: &[u8]| sequence(&[field(1, integer(kind)), field(2, element(OCTET_STRING, value))]);
+        let data = sequence(&[method(2, b""), method(19, &list)]);
+        let aes = KeyRecipe { enctype: 18, salt: Some(b"salt"), parameters: Some([0, 0, 0x10, 0]) };
+        assert_eq!(KeyRecipe::find(&data, &[18, 17]), Some(aes));
+        let rc4 = KeyRecipe { enctype: 23, salt: None, parameters: None };
+        assert_eq!(KeyRecipe::find(&data, &[18, 17, 23]), Some(rc4));
+        assert_eq!(KeyRecipe::find(&data, &[17]), None);
     }
 
     proptest! {
@@ -310,7 +424,8 @@ mod tests {
             for message in [&bytes, &framed] {
                 let _ = KdcReply::parse(message, tag);
                 let _ = KdcReplyPart::parse(message);
-                let _ = parse_error(message);
+                let _ = ErrorMessage::parse(message);
+                let _ = KeyRecipe::find(message, &[17, 18, 23]);
             }
         }
     }

@@ -1,14 +1,15 @@
-//! Tickets from the KDCs: AES by the crate `krb5`, and where there is none, exchanges of our own with RC4-HMAC.
+//! Tickets from the KDCs: AES by the crate `krb5`, and where there is none, exchanges of our own with RC4-HMAC; likewise for
+//! aliases.
 use std::time::Duration;
 
 use krb5::client::{MAX_HOPS, NT_SRV_HST, NT_SRV_INST};
 use krb5::config::parse_enctype_list;
-use krb5::{AsyncKdcClient, ConfigError, KdcClient, Krb5Conf, Principal};
+use krb5::{AsyncKdcClient, ConfigError, Credentials, KdcClient, Krb5Conf, Principal};
 use tokio::time::timeout;
 
 use super::configuration::is_true;
 use super::error::{KerberosError, without_referral};
-use super::exchange::Kdc;
+use super::exchange::{Kdc, Resolved};
 use super::key::RC4_HMAC;
 use super::ticket::{GRANTING_SERVICE, Ticket};
 
@@ -34,6 +35,27 @@ impl Realms {
         }
     }
 
+    /// The AS exchange for an alias, `user@domain` whatever the domain is, in the realm whose KDC may know it or say which
+    /// does.
+    pub(super) async fn log_in_by_alias(
+        &self,
+        alias: &str,
+        realm: &str,
+        password: &str,
+    ) -> Result<Ticket, KerberosError> {
+        let mut realm = realm.to_owned();
+        for _ in 0..MAX_HOPS {
+            let client = Principal::new(NT_ENTERPRISE, [alias], &realm);
+            let (kdc, enctypes) = (self.locate(&realm).await?, self.enctypes());
+            let asked = within(self.bound, &realm, kdc.log_in_by_alias(&client, password, &enctypes)).await?;
+            match asked.map_err(|error| KerberosError::from_login(error, &client))? {
+                Resolved::Here(ticket) => return Ok(*ticket),
+                Resolved::Elsewhere(next) => realm = next,
+            }
+        }
+        Err(KerberosError::UnknownPrincipal { principal: alias.into() })
+    }
+
     async fn log_in_with_aes(&self, client: &Principal, password: &str) -> Result<Ticket, KerberosError> {
         let kdc = self.kdc(&client.realm).await?;
         let login = within(self.bound, &client.realm, kdc.login_with_password(client, password)).await?;
@@ -46,7 +68,13 @@ impl Realms {
         granting: &Ticket,
         service: &Principal,
     ) -> Result<Ticket, KerberosError> {
-        match self.grant_with_aes(granting, service).await {
+        let Some(credentials) = &granting.credentials else {
+            return match granting.session_key.enctype() == RC4_HMAC && !self.permits_rc4() {
+                true => Err(KerberosError::EncryptionTypes { principal: granting.client.to_string() }),
+                false => self.grant_with_any(granting, service).await,
+            };
+        };
+        match self.grant_with_aes(granting, credentials, service).await {
             Err(error) if may_lack_aes(&error) && self.permits_rc4() => {
                 // What the other way says is no more helpful if it fails too.
                 self.grant_with_any(granting, service).await.or(Err(error))
@@ -55,10 +83,12 @@ impl Realms {
         }
     }
 
-    async fn grant_with_aes(&self, granting: &Ticket, service: &Principal) -> Result<Ticket, KerberosError> {
-        let Some(credentials) = &granting.credentials else {
-            return Err(KerberosError::EncryptionTypes { principal: granting.client.to_string() });
-        };
+    async fn grant_with_aes(
+        &self,
+        granting: &Ticket,
+        credentials: &Credentials,
+        service: &Principal,
+    ) -> Result<Ticket, KerberosError> {
         let realm = &granting.client.realm;
         let kdc = self.kdc(realm).await?;
         let asked = within(self.bound, realm, kdc.service_ticket(credentials, service)).await?;
@@ -133,6 +163,11 @@ impl Realms {
         Ok(Kdc { realm: realm.into(), addresses })
     }
 }
+
+/// Name type of an alias, [RFC 6806] 5.
+///
+/// [RFC 6806]: https://www.rfc-editor.org/rfc/rfc6806
+const NT_ENTERPRISE: i32 = 10;
 
 /// Whether the KDC has no AES key of whom we asked for, or krb5.conf permits none.
 fn lacks_aes(error: &KerberosError) -> bool {
