@@ -171,10 +171,14 @@ impl Kdc {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// Of the KDC of [`REALM`].
-    fn address(&self) -> String {
+    /// The port of the KDC of [`REALM`].
+    pub fn port(&self) -> u16 {
         let [(_, port), ..] = self.realms;
-        format!("127.0.0.1:{port}")
+        port
+    }
+
+    fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port())
     }
 
     fn configure(&self) -> Result<()> {

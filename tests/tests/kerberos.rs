@@ -829,6 +829,107 @@ fn krb5_conf_says_how_names_are_completed() {
     });
 }
 
+/// A run that takes longer than its ticket: what is asked of the host after that is refused, until the session is
+/// authenticated anew.
+#[test]
+fn a_session_outlives_its_ticket() {
+    in_realm(|member| {
+        let program = member.host.probe_path();
+        let arguments = format!("/c {program} sleep {} & {program} emit both 300000", COMMAND.as_millis());
+        let lifetime = format!("{}s", TICKET.as_secs());
+        let run = || Run::new(member).with("executable", "cmd.exe").with("arguments", arguments.as_str());
+        let lines = [format!("ticket_lifetime = {lifetime}")];
+        let short = || run().defaults(&lines.each_ref().map(String::as_str));
+        let renewed = cache_of(member, &administrator(), &["-l", &lifetime]);
+        let forgotten = cache_of(member, &administrator(), &["-l", &lifetime]);
+        thread::scope(|scope| {
+            // A password gets another ticket, on encrypted connections and on signed ones.
+            for encrypt in [true, false] {
+                let run = short().user(&administrator()).password(PASSWORD).with("encrypt", encrypt);
+                scope.spawn(move || assert_outlived(&run.run()));
+            }
+            // So does somebody who runs kinit meanwhile.
+            let with_cache = run().cache(&renewed);
+            scope.spawn(move || assert_outlived(&with_cache.run()));
+            let renewal = renewed.as_str();
+            scope.spawn(move || {
+                thread::sleep(TICKET / 2);
+                member.kdc.kinit(&administrator(), renewal, &["-l", "1h"]).expect("a ticket");
+            });
+            // And without, what has happened is told.
+            let with_cache = run().cache(&forgotten);
+            scope.spawn(move || {
+                let warnings = assert_ended_with_its_ticket(&with_cache.run(), &["expired", "kinit"]);
+                assert!(warnings.contains("the host's next restart"), "{warnings}");
+            });
+            // A password whose KDC has gone away still does to clean up.
+            let way = Proxy::start(("127.0.0.1", member.kdc.port()), Behaviour::default()).expect("a proxy");
+            let defaults = [lines[0].as_str(), "udp_preference_limit = 1"];
+            let address = format!("127.0.0.1:{}", way.port());
+            let configuration = member.kdc.configuration_with_kdc(&defaults, &address).expect("a krb5.conf");
+            let cut_off = run().configuration(&configuration).user(&administrator()).password(PASSWORD);
+            scope.spawn(move || {
+                let warnings = assert_ended_with_its_ticket(&cut_off.run(), &["no Kerberos KDC", "answers"]);
+                assert!(warnings.contains("NTLM was used in place of Kerberos"), "{warnings}");
+                assert!(!warnings.contains("the host's next restart"), "{warnings}");
+            });
+            scope.spawn(move || {
+                thread::sleep(TICKET / 2);
+                drop(way);
+            });
+        });
+        // Nobody was there to remove the file of the one without a ticket; its service has removed itself.
+        remove_files_of_services(member);
+    });
+}
+
+/// How long a ticket lasts, and how long a command does that outlives it.
+const TICKET: Duration = Duration::from_secs(12);
+const COMMAND: Duration = Duration::from_secs(18);
+
+#[track_caller]
+fn assert_outlived(outcome: &Outcome) {
+    outcome.assert_ran(0);
+    assert_eq!(outcome.text("stderr").len(), 300_000);
+    assert!(outcome.text("stdout").ends_with(outcome.text("stderr")));
+    assert!(!outcome.has("warnings"), "{:?}", outcome.result["warnings"]);
+    let trace = outcome.result["trace"].to_string();
+    assert!(trace.contains("authenticated anew"), "{trace}");
+    assert!(trace.contains("authenticated with Kerberos "), "{trace}");
+}
+
+/// Fails the test unless the run has failed because there was no new ticket, for a reason with these words in it; answers
+/// its warnings.
+#[track_caller]
+fn assert_ended_with_its_ticket(outcome: &Outcome, words: &[&str]) -> String {
+    let message = outcome.assert_failed();
+    for word in ["outlived its Kerberos ticket"].iter().chain(words) {
+        assert!(message.contains(word), "no {word:?} in: {message}");
+    }
+    outcome.result.get("warnings").map(Value::to_string).unwrap_or_default()
+}
+
+/// Removes what a service leaves that ends without its client, as soon as it has ended.
+#[track_caller]
+fn remove_files_of_services(member: &Member) {
+    let windows = member.host.lab().expect("the lab").drive_c().join("windows");
+    let is_ours = |name: &str| name.starts_with("native.windows.psexec-");
+    let started = Instant::now();
+    loop {
+        let files = fs::read_dir(&windows).expect("a folder").flatten();
+        let left: Vec<_> = files
+            .filter(|file| file.file_name().to_str().is_some_and(is_ours))
+            .map(|file| file.path())
+            .collect();
+        let snapshot = member.host.snapshot().expect("a snapshot");
+        if !snapshot.services.iter().any(|service| is_ours(service)) {
+            return left.iter().for_each(|file| fs::remove_file(file).expect("a file that nobody holds"));
+        }
+        assert!(started.elapsed() < Duration::from_secs(30), "{left:?}, {:?}", snapshot.services);
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
 #[test]
 fn a_host_that_has_left_its_realm_takes_ntlm_from_users_of_its_own() {
     in_realm(|member| {

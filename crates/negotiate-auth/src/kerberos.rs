@@ -38,6 +38,15 @@ pub(crate) struct Kerberos {
     configuration: Krb5Conf,
 }
 
+/// Which ticket for the host's service is wanted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ServiceTicket {
+    /// One that is in the cache, otherwise a new one.
+    OfCacheOrNew,
+    /// A new one: what the cache has is what the host takes for expired.
+    New,
+}
+
 impl Kerberos {
     /// Reads the file, which may be missing.
     pub(crate) fn configured() -> Result<Self, KerberosError> {
@@ -56,6 +65,7 @@ impl Kerberos {
         &self,
         credentials: &Credentials,
         target: &Target,
+        wanted: ServiceTicket,
         bound: Duration,
     ) -> Result<(Initiator, Vec<u8>), KerberosError> {
         let no_name = || KerberosError::HostIsAddress { host: target.host.clone() };
@@ -66,7 +76,7 @@ impl Kerberos {
         let tickets = Tickets::open(credentials, Realms { configuration, bound }).await?;
         let mut failure = no_name();
         for service in self.services(target, bound).await {
-            match tickets.get(&service).await {
+            match tickets.get(&service, wanted).await {
                 Ok(ticket) => return Initiator::start(&ticket, target.channel_bindings),
                 Err(error @ KerberosError::UnknownService { .. }) => failure = error,
                 Err(error) => return Err(error),
@@ -125,11 +135,13 @@ impl Tickets {
     }
 
     /// A ticket for the service.
-    async fn get(&self, service: &Principal) -> Result<Ticket, KerberosError> {
+    async fn get(&self, service: &Principal, wanted: ServiceTicket) -> Result<Ticket, KerberosError> {
         match &self.source {
             Source::Granted(granting) => self.realms.grant(granting, service).await,
             Source::Cache(cache) => {
-                if let Some(ticket) = cache.service_ticket(service) {
+                if wanted == ServiceTicket::OfCacheOrNew
+                    && let Some(ticket) = cache.service_ticket(service)
+                {
                     return Ok(ticket);
                 }
                 let ticket = self.realms.grant(&cache.granting_ticket()?, service).await?;

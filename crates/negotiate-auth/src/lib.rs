@@ -33,7 +33,7 @@ mod target;
 pub use credentials::Credentials;
 pub use error::AuthError;
 pub use kerberos::KerberosError;
-pub use negotiation::{Authentication, Mechanism, Negotiation, Ntlm, SecurityContext, Started};
+pub use negotiation::{Authentication, Mechanism, Negotiation, Ntlm, Renewal, SecurityContext, Started};
 pub use target::{ChannelBindings, NotAServicePrincipal, ServiceClass, ServicePrincipal, Target};
 
 /// What the fuzz targets call: bytes of a stranger through everything that takes them apart.

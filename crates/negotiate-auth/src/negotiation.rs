@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::credentials::Credentials;
 use crate::error::AuthError;
-use crate::kerberos::{self, Kerberos, KerberosError};
+use crate::kerberos::{self, Kerberos, KerberosError, ServiceTicket};
 use crate::spnego::{self, Response};
 use crate::target::Target;
 use crate::{mechanism, ntlm};
@@ -52,6 +52,15 @@ pub struct Started {
     pub token: Vec<u8>,
     /// Why NTLM takes the place of Kerberos, where Kerberos was called for.
     pub instead_of_kerberos: Option<KerberosError>,
+    /// How the same is done once more.
+    pub renewal: Renewal,
+}
+
+/// An authentication by the mechanism that has been chosen once: for a session that has outlived its ticket.
+#[derive(Clone)]
+pub struct Renewal {
+    authentication: Authentication,
+    is_kerberos: bool,
 }
 
 /// The mechanism that is used.
@@ -95,8 +104,7 @@ impl Authentication {
     /// There is no ticket to be had, and no password that may do in its place.
     pub async fn start(&self, offer: &[u8]) -> Result<Started, AuthError> {
         let Credentials::Password { username, password } = &self.credentials else {
-            let kerberos = Kerberos::configured()?;
-            return Ok(self.start_kerberos(&kerberos, self.bound, offer).await?);
+            return Ok(self.start_kerberos(&Kerberos::configured()?, self.bound, offer).await?);
         };
         let instead_of_kerberos = match self.try_kerberos(username, offer).await? {
             Tried::Started(started) => return Ok(*started),
@@ -142,20 +150,56 @@ impl Authentication {
         bound: Duration,
         offer: &[u8],
     ) -> Result<Started, KerberosError> {
-        let (initiator, token) = kerberos.start(&self.credentials, &self.target, bound).await?;
+        let tickets = ServiceTicket::OfCacheOrNew;
+        let (initiator, token) = kerberos.start(&self.credentials, &self.target, tickets, bound).await?;
         if !spnego::is_offered(offer, mechanism::KERBEROS) {
             return Err(KerberosError::NotOffered { service: initiator.service() });
         }
-        Ok(Started::with(Initiator::Kerberos(Box::new(initiator)), &token))
+        Ok(self.started(Initiator::Kerberos(Box::new(initiator)), &token))
     }
 
     fn start_ntlm(&self, username: &str, password: &str) -> Started {
         let (initiator, token) = ntlm::Initiator::start(&self.target, username, password);
-        Started::with(Initiator::Ntlm(Box::new(initiator)), &token)
+        self.started(Initiator::Ntlm(Box::new(initiator)), &token)
+    }
+
+    fn started(&self, initiator: Initiator, token: &[u8]) -> Started {
+        let renewal = Renewal {
+            authentication: self.clone(),
+            is_kerberos: matches!(initiator, Initiator::Kerberos(_)),
+        };
+        let negotiation = Negotiation::with(initiator);
+        let token = spnego::initial_token(negotiation.identifier(), token);
+        Started { negotiation, token, instead_of_kerberos: None, renewal }
+    }
+}
+
+impl Renewal {
+    /// Starts anew, with a new ticket.
+    ///
+    /// # Errors
+    /// There is none to be had any more.
+    pub async fn start(&self) -> Result<Started, AuthError> {
+        let Authentication { credentials, target, bound, .. } = &self.authentication;
+        match credentials {
+            Credentials::Password { username, password } if !self.is_kerberos => {
+                Ok(self.authentication.start_ntlm(username, password))
+            }
+            credentials => {
+                let kerberos = Kerberos::configured()?;
+                let (initiator, token) =
+                    kerberos.start(credentials, target, ServiceTicket::New, *bound).await?;
+                Ok(self.authentication.started(Initiator::Kerberos(Box::new(initiator)), &token))
+            }
+        }
     }
 }
 
 impl Negotiation {
+    fn with(initiator: Initiator) -> Self {
+        Negotiation { state: State::Offered(initiator), sent_mic: false }
+    }
+
     /// The mechanism that was chosen.
     pub fn mechanism(&self) -> Mechanism {
         match &self.state {
@@ -247,14 +291,6 @@ impl Negotiation {
     }
 }
 
-impl Started {
-    fn with(initiator: Initiator, token: &[u8]) -> Self {
-        let negotiation = Negotiation { state: State::Offered(initiator), sent_mic: false };
-        let token = spnego::initial_token(negotiation.identifier(), token);
-        Started { negotiation, token, instead_of_kerberos: None }
-    }
-}
-
 impl SecurityContext {
     /// The session key, as long as the mechanism makes it.
     pub fn session_key(&self) -> &[u8] {
@@ -327,8 +363,7 @@ pub fn security_token(bytes: &[u8]) {
             kerberos.map(|kerberos| Initiator::Kerberos(Box::new(kerberos))),
         ]
     };
-    let started =
-        || initiators().into_iter().flatten().map(|initiator| Started::with(initiator, b"").negotiation);
+    let started = || initiators().into_iter().flatten().map(Negotiation::with);
     let _ = spnego::is_offered(bytes, mechanism::KERBEROS);
     for mut negotiation in started() {
         let _ = negotiation.take(bytes);
@@ -373,7 +408,7 @@ mod tests {
 
     fn kerberos() -> Negotiation {
         let initiator = kerberos::Initiator::any(18, 32).expect("an initiator");
-        Started::with(Initiator::Kerberos(Box::new(initiator)), b"").negotiation
+        Negotiation::with(Initiator::Kerberos(Box::new(initiator)))
     }
 
     #[tokio::test]

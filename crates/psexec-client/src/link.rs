@@ -27,6 +27,8 @@ pub(crate) struct Link {
 /// A session, and the shares that are connected in it.
 pub(crate) struct Line {
     session: Session,
+    /// How many of its renewals were noted.
+    renewals: u64,
     service_shares: Option<ServiceShares>,
     drives: BTreeMap<String, Tree>,
 }
@@ -70,7 +72,7 @@ impl Link {
             }
             let session = connected?;
             self.lost = None;
-            self.line = Some(Line { session, service_shares: None, drives: BTreeMap::new() });
+            self.line = Some(Line { session, renewals: 0, service_shares: None, drives: BTreeMap::new() });
         }
         Ok(())
     }
@@ -78,6 +80,19 @@ impl Link {
     /// What the user should know of it.
     pub(crate) fn take_warnings(&mut self) -> Vec<Warning> {
         std::mem::take(&mut self.warnings)
+    }
+
+    /// Notes how often the session was authenticated anew since that was last noted.
+    pub(crate) fn note_renewals(&mut self) {
+        let Some(line) = &mut self.line else { return };
+        let renewals = line.session.renewals();
+        match renewals - line.renewals {
+            0 => {}
+            count => self.trace.note(format!(
+                "the session has outlived its ticket and was authenticated anew {count} times"
+            )),
+        }
+        line.renewals = renewals;
     }
 
     /// The session is of no use any more.

@@ -89,6 +89,7 @@ impl Run {
     async fn drive(mut self, service: ServiceImage) -> (Done, Link) {
         let mut done = self.connect_and_run(service).await;
         done.warnings.splice(0..0, self.link.take_warnings());
+        self.link.note_renewals();
         (done, self.link)
     }
 

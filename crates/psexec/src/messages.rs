@@ -174,6 +174,7 @@ fn loss_hint(step: Step, loss: &Loss, port: u16) -> Option<String> {
             Some(format!("Is it the SMB server that listens on TCP port {port}?"))
         }
         Loss::Misbehaved(_) => None,
+        Loss::Expired(_) => Some(EXPIRED.to_owned()),
         _ if step == Step::Negotiate => Some(format!(
             "Hosts do so when TCP port {port} belongs to another service, or a firewall in between ends the connection."
         )),
@@ -386,6 +387,10 @@ const ENCRYPTION: &str = "Hosts encrypt since Windows 8 and Windows Server 2012.
 
 const GUEST: &str = "The host took the user for unknown and let a guest in, which proves nothing and is allowed \
     nothing: check connection_username, and disable the host's account Guest.";
+
+const EXPIRED: &str = "Whether the process has come to its end is not known. The service on the host lets it, and then \
+    removes itself. Let the ticket last longer than the command (kinit -l), run kinit again meanwhile, or give \
+    connection_password.";
 
 const NTLM_FORBIDDEN: &str = "Kerberos needs a user of a domain, written user@DOMAIN or of krb5.conf's default_realm, \
     the name of the host as the domain knows it, and a KDC that answers; or unset the variable.";

@@ -5,7 +5,10 @@
 //! connection, and everyone who waits is told why.
 //!
 //! [MS-SMB2]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-smb2/5606ad47-5ee0-437a-817e-70c366052962
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::array;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
@@ -13,10 +16,10 @@ use smb_msg::{LogoffRequest, RequestContent};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Mutex as AsyncMutex, Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::error::Loss;
+use crate::error::{Error, Loss};
 use crate::liveness::Verdict;
 use crate::protection::{PreauthHash, Protection};
 use crate::request::Request;
@@ -41,8 +44,17 @@ struct Receipt {
     is_answered: bool,
 }
 
+/// Authenticates the session anew, over the channel.
+pub(crate) type Renewal =
+    Box<dyn Fn(Channel) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send>> + Send + Sync>;
+
 struct Shared {
     state: Mutex<State>,
+    /// What is to be done when the session has outlived its ticket.
+    renewal: OnceLock<Renewal>,
+    /// How often that was done. Who does it holds the lock.
+    renewals: AtomicU64,
+    renewing: AsyncMutex<()>,
     /// Credits came in, or the connection ended.
     progress: Notify,
     outgoing: mpsc::UnboundedSender<Outgoing>,
@@ -59,7 +71,14 @@ impl Socket {
     pub(crate) fn open(stream: TcpStream) -> (Self, Channel) {
         let (outgoing, queue) = mpsc::unbounded_channel();
         let state = Mutex::new(State::new(Instant::now()));
-        let shared = Arc::new(Shared { state, progress: Notify::new(), outgoing });
+        let shared = Arc::new(Shared {
+            state,
+            renewal: OnceLock::new(),
+            renewals: AtomicU64::new(0),
+            renewing: AsyncMutex::new(()),
+            progress: Notify::new(),
+            outgoing,
+        });
         let (reader, writer) = stream.into_split();
         let tasks = [
             tokio::spawn(read_frames(Arc::clone(&shared), reader)),
@@ -72,8 +91,8 @@ impl Socket {
 
     /// Sends SMB2 LOGOFF and closes the connection without waiting for the answer, which could change nothing.
     pub(crate) async fn log_off(self) {
-        let logoff = Request::treeless(RequestContent::Logoff(LogoffRequest::default()));
-        let Ok([receipt]) = self.shared.send([logoff]).await else { return };
+        let mut logoff = Request::treeless(RequestContent::Logoff(LogoffRequest::default()));
+        let Ok([receipt]) = self.shared.send(array::from_mut(&mut logoff)).await else { return };
         receipt.forget();
         let (flushed, done) = oneshot::channel();
         if self.shared.outgoing.send(Outgoing::Flush(flushed)).is_ok() {
@@ -92,9 +111,16 @@ impl Drop for Socket {
 }
 
 impl Channel {
-    /// Sends one request as soon as the server's credits allow, and waits for its response as long as the host lives.
+    /// Sends one request as soon as the server's credits allow, and waits for its response as long as the host lives. Like
+    /// the others below it is repeated when the session had to be authenticated anew.
     pub(crate) async fn request(&self, request: Request) -> Result<Response, Loss> {
-        let [receipt] = self.0.send([request]).await?;
+        let [response] = self.compound([request]).await?;
+        Ok(response)
+    }
+
+    /// Like [`Self::request`], in a session that may have outlived its ticket: its set-up.
+    pub(crate) async fn request_once(&self, mut request: Request) -> Result<Response, Loss> {
+        let [receipt] = self.0.send(array::from_mut(&mut request)).await?;
         receipt.answer().await
     }
 
@@ -102,7 +128,22 @@ impl Channel {
     /// uses the file that the first one opens. Waits for all responses.
     pub(crate) async fn compound<const N: usize>(
         &self,
-        requests: [Request; N],
+        mut requests: [Request; N],
+    ) -> Result<[Response; N], Loss> {
+        for _ in 0..MAX_RENEWALS {
+            let renewals = self.renewals();
+            let responses = self.compound_once(&mut requests).await?;
+            // One that has begun before the end is not begun once more.
+            if !responses.iter().all(Response::is_expired) || !self.renew(renewals).await? {
+                return Ok(responses);
+            }
+        }
+        self.compound_once(&mut requests).await
+    }
+
+    async fn compound_once<const N: usize>(
+        &self,
+        requests: &mut [Request; N],
     ) -> Result<[Response; N], Loss> {
         let mut responses = Vec::with_capacity(N);
         for receipt in self.0.send(requests).await? {
@@ -114,22 +155,62 @@ impl Channel {
 
     /// Sends requests each by itself, as soon as the credits allow, and waits for all responses. The server may carry them
     /// out in any order.
-    pub(crate) async fn requests(&self, requests: Vec<Request>) -> Result<Vec<Response>, Loss> {
+    pub(crate) async fn requests(&self, mut requests: Vec<Request>) -> Result<Vec<Response>, Loss> {
+        let renewals = self.renewals();
         let mut receipts = Vec::new();
-        for request in requests {
-            receipts.extend(self.0.send([request]).await?);
+        for request in &mut requests {
+            receipts.extend(self.0.send(array::from_mut(request)).await?);
         }
         let mut responses = Vec::with_capacity(receipts.len());
-        for receipt in receipts {
-            responses.push(receipt.answer().await?);
+        for (receipt, request) in receipts.into_iter().zip(requests) {
+            let response = receipt.answer().await?;
+            responses.push(match response.is_expired() && self.renew(renewals).await? {
+                true => self.request(request).await?,
+                false => response,
+            });
         }
         Ok(responses)
     }
 
+    /// From now on the session is authenticated anew whenever it has outlived its ticket.
+    pub(crate) fn renewable(&self, renewal: Renewal) {
+        // There is one session to a connection.
+        let _ = self.0.renewal.set(renewal);
+    }
+
+    /// How often the session was authenticated anew.
+    pub(crate) fn renewals(&self) -> u64 {
+        self.0.renewals.load(Ordering::Acquire)
+    }
+
+    /// Authenticates the session anew, unless that was done since there were so many `renewals`. Answers whether it could
+    /// be; a session that cannot go on has ended, [MS-SMB2] 3.2.5.1.6.
+    async fn renew(&self, renewals: u64) -> Result<bool, Loss> {
+        let Some(renewal) = self.0.renewal.get() else { return Ok(false) };
+        let _renewing = self.0.renewing.lock().await;
+        if self.renewals() != renewals {
+            return Ok(true);
+        }
+        match renewal(self.clone()).await {
+            Ok(()) => {
+                self.0.renewals.fetch_add(1, Ordering::AcqRel);
+                Ok(true)
+            }
+            Err(error) => {
+                let loss = match error {
+                    Error::Lost(loss) => loss,
+                    error => Loss::Expired(Arc::new(error)),
+                };
+                self.0.fail(loss.clone());
+                Err(loss)
+            }
+        }
+    }
+
     /// Sends a request whose response nobody waits for, if the credits allow for it now.
-    pub(crate) fn post(&self, request: Request) {
+    pub(crate) fn post(&self, mut request: Request) {
         // A connection that is lost needs it no more.
-        let Ok(Some(sent)) = self.0.try_queue(&mut vec![request]) else { return };
+        let Ok(Some(sent)) = self.0.try_queue(array::from_mut(&mut request)) else { return };
         sent.into_iter().for_each(|sent| self.0.receipt(sent).forget());
     }
 
@@ -225,11 +306,13 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn send<const N: usize>(self: &Arc<Self>, requests: [Request; N]) -> Result<[Receipt; N], Loss> {
-        let mut requests = requests.into();
+    async fn send<const N: usize>(
+        self: &Arc<Self>,
+        requests: &mut [Request; N],
+    ) -> Result<[Receipt; N], Loss> {
         loop {
             let progress = self.progress.notified();
-            if let Some(sent) = self.try_queue(&mut requests)? {
+            if let Some(sent) = self.try_queue(requests)? {
                 let receipts: Vec<_> = sent.into_iter().map(|sent| self.receipt(sent)).collect();
                 // As many as there are requests.
                 return receipts.try_into().map_err(|_| Loss::Closed);
@@ -240,7 +323,7 @@ impl Shared {
 
     /// Numbers and protects requests and hands them to the writer, all under one lock: the order of the numbers is that
     /// of the wire. `None` as long as the credits do not allow for them.
-    fn try_queue(&self, requests: &mut Vec<Request>) -> Result<Option<Vec<Sent>>, Loss> {
+    fn try_queue(&self, requests: &mut [Request]) -> Result<Option<Vec<Sent>>, Loss> {
         let mut state = self.lock();
         if let Some(loss) = state.loss() {
             return Err(loss.clone());
@@ -248,7 +331,7 @@ impl Shared {
         if !state.can_send(requests) {
             return Ok(None);
         }
-        let (frame, sent) = state.send(std::mem::take(requests), Instant::now())?;
+        let (frame, sent) = state.send(requests, Instant::now())?;
         self.outgoing.send(Outgoing::Frame(frame)).map_err(|_| Loss::Closed)?;
         Ok(Some(sent))
     }
@@ -341,6 +424,8 @@ async fn watch(shared: Arc<Shared>) {
     }
 }
 
+/// How often a request is repeated: once, but for a ticket that has expired before it is used.
+const MAX_RENEWALS: u32 = 2;
 /// Bytes that the buffer has room for, and the fewest that are read at a time.
 const READ: usize = 64 * 1024;
 const READ_AT_LEAST: usize = 4096;

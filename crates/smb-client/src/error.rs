@@ -65,6 +65,9 @@ pub enum Loss {
     /// The host neither sends nor answers an SMB2 ECHO.
     #[error("the host stopped answering for {} seconds", .0.as_secs())]
     NotResponding(Duration),
+    /// The session has outlived its ticket, and there is no other to be had.
+    #[error("the session has outlived its Kerberos ticket, and there is no new one: {0}")]
+    Expired(Arc<Error>),
     /// The host, or somebody in between, sent what must not be believed.
     #[error("{0}")]
     Misbehaved(PeerMisbehaved),

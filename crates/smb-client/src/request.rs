@@ -11,7 +11,8 @@ pub(crate) const MAX_TRANSCEIVE: u32 = 65536;
 /// A request before it has a message id.
 pub(crate) struct Request {
     pub(crate) tree_id: u32,
-    pub(crate) content: RequestContent,
+    /// Its header is filled in each time that it is sent.
+    pub(crate) message: PlainRequest,
     /// Bytes behind the body: what a WRITE writes.
     pub(crate) data: Vec<u8>,
     pub(crate) when_dropped: WhenDropped,
@@ -69,7 +70,7 @@ impl Request {
 
     /// The name of its command, as in [MS-SMB2] and [MS-FSCC].
     pub(crate) fn command_name(&self) -> &'static str {
-        match &self.content {
+        match &self.message.content {
             RequestContent::Negotiate(_) => "NEGOTIATE",
             RequestContent::SessionSetup(_) => "SESSION_SETUP",
             RequestContent::TreeConnect(_) => "TREE_CONNECT",
@@ -87,7 +88,8 @@ impl Request {
     }
 
     fn new(tree_id: u32, content: RequestContent) -> Self {
-        Request { tree_id, content, data: Vec::new(), when_dropped: WhenDropped::Cancel }
+        let message = PlainRequest::new(content);
+        Request { tree_id, message, data: Vec::new(), when_dropped: WhenDropped::Cancel }
     }
 
     /// Opens a pipe of IPC$.
@@ -238,7 +240,7 @@ impl Request {
 
     /// Bytes that count for the credit charge, [MS-SMB2] 3.2.4.1.5.
     pub(crate) fn payload(&self) -> u32 {
-        match &self.content {
+        match &self.message.content {
             RequestContent::Write(_) => length(&self.data),
             RequestContent::Read(read) => read.length,
             RequestContent::Ioctl(ioctl) => ioctl.buffer.get_size().max(ioctl.max_output_response),

@@ -28,6 +28,11 @@ impl Response {
         NtStatus(self.header.status)
     }
 
+    /// Whether the server has not even looked at the request, because the session has outlived its ticket.
+    pub(crate) fn is_expired(&self) -> bool {
+        self.status() == NtStatus::NETWORK_SESSION_EXPIRED
+    }
+
     /// Itself, if the server did what it was asked.
     pub(crate) fn success(self) -> Result<Self, Error> {
         self.accept(&[NtStatus::SUCCESS])

@@ -5,7 +5,7 @@
 //! [MS-SMB2]: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-smb2/5606ad47-5ee0-437a-817e-70c366052962
 use std::sync::Arc;
 
-use negotiate_auth::Started;
+use negotiate_auth::{Renewal, SecurityContext, Started};
 use smb_msg::{
     NegotiateCapabilities, RequestContent, SessionSecurityMode, SessionSetupRequest, SessionSetupResponse,
     SetupRequestFlags,
@@ -17,7 +17,7 @@ use crate::error::{Error, Loss};
 use crate::negotiate::{Terms, negotiate_request, parse_negotiate_response};
 use crate::protection::{KeyMaterial, Protection};
 use crate::request::Request;
-use crate::response::MALFORMED;
+use crate::response::{MALFORMED, Response};
 use crate::status::NtStatus;
 use crate::tree::Tree;
 
@@ -80,7 +80,7 @@ impl Negotiated {
     /// The host does not accept us, or does not prove who it is; it cannot encrypt although it should.
     pub async fn authenticate(
         self,
-        authentication: Started,
+        started: Started,
         encryption: Encryption,
         previous: Option<SessionId>,
     ) -> Result<Session, Error> {
@@ -89,30 +89,8 @@ impl Negotiated {
         if encryption == Encryption::Required && terms.cipher.is_none() {
             return Err(unsupported());
         }
-        let Started { mut negotiation, mut token, .. } = authentication;
-        let response = loop {
-            let mut request = SessionSetupRequest::new(
-                token,
-                SessionSecurityMode::new().with_signing_enabled(true).with_signing_required(true),
-                SetupRequestFlags::new(),
-                NegotiateCapabilities::new(),
-            );
-            request.previous_session_id = previous.map_or(0, |SessionId(id)| id);
-            let request = Request::treeless(RequestContent::SessionSetup(request));
-            let response = channel.request(request).await?;
-            let response = response.accept(&[NtStatus::SUCCESS, NtStatus::MORE_PROCESSING_REQUIRED])?;
-            channel.authenticating(response.header.session_id);
-            if response.status() == NtStatus::SUCCESS {
-                break response;
-            }
-            token = negotiation.next(&response.body::<SessionSetupResponse>()?.buffer)?;
-        };
-
-        let body: SessionSetupResponse = response.body()?;
-        if body.session_flags.is_guest_or_null_session() {
-            return Err(Error::GuestSession);
-        }
-        let context = negotiation.finish(&body.buffer)?;
+        let renewal = started.renewal.clone();
+        let (response, context) = set_up(&channel, started, previous).await?;
         let id = SessionId(response.header.session_id);
         let mut protection = Protection::derive(&KeyMaterial {
             session_id: id.0,
@@ -126,11 +104,13 @@ impl Negotiated {
         // 3.2.5.3.3: the answer that ends the set-up is signed with the keys that it establishes. With 3.1.1 they
         // depend on every message so far: here a changed negotiation shows.
         protection.verify(&response.header, &response.message)?;
+        let body: SessionSetupResponse = response.body()?;
         let must_encrypt = encryption == Encryption::Required || body.session_flags.encrypt_data();
         if must_encrypt && !protection.encrypt_everything() {
             return Err(unsupported());
         }
         channel.protected(protection);
+        channel.renewable(Box::new(move |channel| Box::pin(renew(channel, renewal.clone()))));
         Ok(Session { socket, channel, terms: Arc::new(terms), id })
     }
 }
@@ -174,10 +154,53 @@ impl Session {
         }
     }
 
+    /// How often the session has outlived its ticket and was authenticated anew.
+    pub fn renewals(&self) -> u64 {
+        self.channel.renewals()
+    }
+
     /// Ends the session and closes the connection, without waiting for the server.
     pub async fn log_off(self) {
         self.socket.log_off().await;
     }
+}
+
+/// SMB2 SESSION_SETUP until the host accepts: its last answer, and what has been proved.
+async fn set_up(
+    channel: &Channel,
+    started: Started,
+    previous: Option<SessionId>,
+) -> Result<(Response, SecurityContext), Error> {
+    let Started { mut negotiation, mut token, .. } = started;
+    let response = loop {
+        let mut request = SessionSetupRequest::new(
+            token,
+            SessionSecurityMode::new().with_signing_enabled(true).with_signing_required(true),
+            SetupRequestFlags::new(),
+            NegotiateCapabilities::new(),
+        );
+        request.previous_session_id = previous.map_or(0, |SessionId(id)| id);
+        let request = Request::treeless(RequestContent::SessionSetup(request));
+        let response = channel.request_once(request).await?;
+        let response = response.accept(&[NtStatus::SUCCESS, NtStatus::MORE_PROCESSING_REQUIRED])?;
+        channel.authenticating(response.header.session_id);
+        if response.status() == NtStatus::SUCCESS {
+            break response;
+        }
+        token = negotiation.next(&response.body::<SessionSetupResponse>()?.buffer)?;
+    };
+    let body: SessionSetupResponse = response.body()?;
+    if body.session_flags.is_guest_or_null_session() {
+        return Err(Error::GuestSession);
+    }
+    let context = negotiation.finish(&body.buffer)?;
+    Ok((response, context))
+}
+
+/// Authenticates a session that has outlived its ticket: the same request for the session that there is, protected as all
+/// others, 3.2.4.2.3.1. Its keys stay as they are, 3.2.5.3.2.
+async fn renew(channel: Channel, renewal: Renewal) -> Result<(), Error> {
+    set_up(&channel, renewal.start().await?, None).await.map(drop)
 }
 
 /// SMB2_SHAREFLAG_ENCRYPT_DATA, [MS-SMB2] 2.2.10.

@@ -144,10 +144,11 @@ impl State {
         (self.credits / 4).max(1).saturating_mul(BYTES_PER_CREDIT)
     }
 
-    /// Numbers and protects a compound, and notes who waits for its answers. Answers the frame to send.
+    /// Numbers and protects a compound, and notes who waits for its answers. Answers the frame to send. The requests are
+    /// still good to be sent once more.
     pub(crate) fn send(
         &mut self,
-        requests: Vec<Request>,
+        requests: &mut [Request],
         now: Instant,
     ) -> Result<(Vec<u8>, Vec<Sent>), Loss> {
         let size = requests.iter().map(|request| MESSAGE + request.data.len()).sum();
@@ -156,24 +157,24 @@ impl State {
         let mut sent = Vec::new();
         let count = requests.len();
         let is_encrypted = self.is_encrypting();
-        for (index, request) in requests.into_iter().enumerate() {
+        for (index, request) in requests.iter_mut().enumerate() {
             let start = frame.len();
             starts.push(start - FRAME_LENGTH);
-            let charge = self.charge(&request);
+            let charge = self.charge(request);
             let message_id = self.next_message_id;
             self.next_message_id += u64::from(charge);
             self.credits = self.credits.saturating_sub(charge);
 
-            let command = request.content.associated_cmd();
+            let command = request.message.content.associated_cmd();
             let (command_name, when_dropped) = (request.command_name(), request.when_dropped);
-            let mut plain = PlainRequest::new(request.content);
+            let plain = &mut request.message;
             plain.header.message_id = message_id;
             plain.header.session_id = self.phase.session_id();
             plain.header.tree_id = Some(request.tree_id);
             plain.header.credit_charge = if self.phase.has_large_mtu() { credits_field(charge) } else { 0 };
             plain.header.credit_request = credits_field(charge + WANTED_CREDITS.saturating_sub(self.credits));
             plain.header.flags.set_related_operations(index > 0);
-            encode(&plain, &request.data, &mut frame)?;
+            encode(plain, &request.data, &mut frame)?;
             if index + 1 < count {
                 let next = (frame.len() - start).next_multiple_of(8);
                 frame.resize(start + next, 0);
@@ -257,7 +258,7 @@ impl State {
         self.liveness.probed();
         let echo = Request::treeless(RequestContent::Echo(EchoRequest::default()));
         // Its answer counts by its arrival alone.
-        self.send(vec![echo], now).ok().map(|(frame, _)| frame)
+        self.send(&mut [echo], now).ok().map(|(frame, _)| frame)
     }
 
     /// The connection has ended: everyone who waits is told, and everyone who comes.
@@ -654,7 +655,7 @@ mod tests {
         let mut state = State::new(Instant::now());
         state.credits = 3;
         assert!(state.can_send(&[echo(), echo(), echo()]));
-        let (frame, sent) = state.send(vec![echo(), echo()], Instant::now()).unwrap();
+        let (frame, sent) = state.send(&mut [echo(), echo()], Instant::now()).unwrap();
         let headers = headers(&frame);
         assert_eq!(headers.iter().map(|header| header.message_id).collect::<Vec<_>>(), [0, 1]);
         assert_eq!(
@@ -672,7 +673,7 @@ mod tests {
     fn sessions_begin_with_their_id_and_are_signed_once_they_are_protected() {
         let mut state = State::new(Instant::now());
         let sent = |state: &mut State| {
-            let (frame, _) = state.send(vec![echo()], Instant::now()).unwrap();
+            let (frame, _) = state.send(&mut [echo()], Instant::now()).unwrap();
             let header = headers(&frame).remove(0);
             (header.session_id, header.credit_charge, header.flags.signed())
         };
@@ -689,11 +690,25 @@ mod tests {
     }
 
     #[test]
+    fn a_request_is_sent_once_more_under_another_number() {
+        let mut state = State::new(Instant::now());
+        state.protected(keys(SigningAlgorithmId::AesCmac, None));
+        let mut requests = [echo(), Request::connect_tree(r"\\host\IPC$")];
+        let frames = [(); 2].map(|()| state.send(&mut requests, Instant::now()).unwrap());
+        let numbers: Vec<_> = frames.iter().flat_map(|(_, sent)| sent).map(|sent| sent.message_id).collect();
+        assert_eq!(numbers, [0, 1, 2, 3]);
+        let lengths = frames.each_ref().map(|(frame, _)| frame.len());
+        assert_eq!(lengths[0], lengths[1]);
+        let id = |frame: &[u8]| wire::u64_at(frame, FRAME_LENGTH + 24);
+        assert_eq!(frames.each_ref().map(|(frame, _)| id(frame)), [Some(0), Some(2)]);
+    }
+
+    #[test]
     fn a_request_that_nobody_waits_for_is_cancelled_or_finishes() {
         let mut state = State::new(Instant::now());
-        let requests = [echo(), echo().when_dropped(WhenDropped::Finish)].map(|request| vec![request]);
-        let [cancelled, lasting] =
-            requests.map(|request| state.send(request, Instant::now()).unwrap().1.remove(0).message_id);
+        let requests = [echo(), echo().when_dropped(WhenDropped::Finish)];
+        let [cancelled, lasting] = requests
+            .map(|request| state.send(&mut [request], Instant::now()).unwrap().1.remove(0).message_id);
         let cancel = state.drop_request(cancelled).unwrap();
         assert_eq!(headers(&cancel)[0].command, Command::Cancel);
         assert_eq!(headers(&cancel)[0].message_id, cancelled);
