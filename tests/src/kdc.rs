@@ -153,6 +153,18 @@ impl Kdc {
         feed(&mut kinit, &format!("{PASSWORD}\n"))
     }
 
+    /// Gets a ticket-granting ticket into a collection with MIT's kinit: into another cache for each principal.
+    pub fn kinit_into(&self, collection: &str, principal: &str) -> Result<()> {
+        let mut kinit = Command::new("/usr/bin/kinit");
+        kinit.env("KRB5_CONFIG", self.configuration(&[])?).env("KRB5CCNAME", collection).arg(principal);
+        feed(&mut kinit, &format!("{PASSWORD}\n"))
+    }
+
+    /// Destroys all caches of a collection with MIT's kdestroy.
+    pub fn kdestroy(&self, collection: &str) -> Result<()> {
+        feed(Command::new("/usr/bin/kdestroy").env("KRB5CCNAME", collection).args(["-A", "-q"]), "")
+    }
+
     /// Gets a service ticket into a cache with MIT's kvno.
     pub fn kvno(&self, service: &str, cache: &str) -> Result<()> {
         self.kvno_as(&self.configuration(&[])?, service, cache)

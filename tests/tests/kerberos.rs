@@ -309,6 +309,59 @@ fn a_daemon_may_keep_the_caches() {
     });
 }
 
+#[test]
+fn the_kernel_may_keep_the_caches() {
+    in_realm(|member| {
+        let number = std::process::id();
+        let collections = [
+            format!("KEYRING:session:lab-{number}"),
+            format!("KEYRING:user:lab-{number}"),
+            format!("KEYRING:lab-{number}-of-the-session"),
+            "KEYRING:persistent:0".to_owned(),
+        ];
+        for collection in collections {
+            if member.kdc.klist(&collection).is_ok() {
+                not_run(&format!("{collection} is in use on this machine"));
+                continue;
+            }
+            let run = || Run::new(member).cache(&collection);
+            run().assert_told(&["KEYRING:", "does not exist", "kinit"]);
+            if member.kdc.kinit_into(&collection, "aes128").is_err() {
+                return not_run("the kernel, or the container, has no keyrings for us");
+            }
+            let _destroyed = Collection { member, name: &collection };
+            run().assert_told(&["does not accept the Kerberos ticket"]);
+            member.kdc.kinit_into(&collection, "Administrator").expect("a ticket");
+            run().assert_runs_with("Kerberos");
+            run().user("Administrator").assert_runs_with("Kerberos");
+            run().user("aes128").assert_told(&["does not accept the Kerberos ticket"]);
+            run().user("nobody").assert_told(&[
+                "none of nobody@LAB.TEST",
+                "aes128@LAB.TEST",
+                "Administrator@LAB.TEST",
+            ]);
+        }
+        // Of another process or thread, or of another user.
+        for collection in ["KEYRING:process:lab", "KEYRING:thread:lab"] {
+            Run::new(member).cache(collection).assert_told(&[collection, "does not exist"]);
+        }
+        Run::new(member).cache("KEYRING:persistent:1").assert_told(&["KEYRING:persistent:1", "its own user"]);
+        Run::new(member).cache("KEYRING:x:y").assert_told(&["KEYRING:x:y", "anchor"]);
+    });
+}
+
+/// A collection of caches that is destroyed in the end.
+struct Collection<'a> {
+    member: &'a Member,
+    name: &'a str,
+}
+
+impl Drop for Collection<'_> {
+    fn drop(&mut self) {
+        let _ = self.member.kdc.kdestroy(self.name);
+    }
+}
+
 /// Heimdal's KCM daemon. Its socket has a fixed name: it gets a `/run` of its own.
 struct KcmDaemon(Child);
 
@@ -660,7 +713,7 @@ fn a_cache_that_is_of_no_use_is_explained() {
     in_realm(|member| {
         let run = || Run::new(member);
         run().assert_told(&["does not exist", "kinit", "KRB5CCNAME"]);
-        run().cache("KEYRING:persistent:0").assert_told(&["KEYRING", "KRB5CCNAME"]);
+        run().cache("API:lab").assert_told(&["API", "KRB5CCNAME"]);
         run().cache("KCM:").defaults(&["kcm_socket = /nonexistent"]).assert_told(&["KCM", "/nonexistent"]);
 
         let spoilt = member.kdc.fresh_path();

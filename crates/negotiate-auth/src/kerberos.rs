@@ -12,6 +12,7 @@ mod exchange;
 mod host;
 mod kcm;
 mod key;
+mod keyring;
 mod message;
 mod realms;
 mod ticket;

@@ -9,25 +9,32 @@ use krb5::ccache::{DEFAULT_CCACHE_NAME, expand_tokens, same_principal};
 use krb5::{CCache, CacheError, CacheName, Krb5Conf, Principal};
 
 use super::error::KerberosError;
-use super::kcm;
 use super::ticket::Ticket;
+use super::{kcm, keyring};
 
 /// A credential cache that holds the tickets of one principal.
 pub(super) struct Cache {
-    name: CacheName,
+    name: Name,
     content: CCache,
+}
+
+/// Where a cache is.
+#[derive(Clone)]
+enum Name {
+    /// In a file, or with a daemon.
+    Krb5(CacheName),
+    /// In the kernel.
+    Keyring(keyring::Name),
 }
 
 impl Cache {
     /// The default cache, or the one of the principal that is wanted.
     pub(super) fn find(configuration: &Krb5Conf, wanted: Option<&Wanted>) -> Result<Self, KerberosError> {
-        let default = default_name(configuration)
-            .and_then(|name| CacheName::parse_with(&name, configuration))
-            .map_err(|error| KerberosError::from_cache(error, "that KRB5CCNAME or krb5.conf names"))?;
+        let default = Name::default(configuration)?;
         let Some(wanted) = wanted else { return Self::read(&default) };
         let mut found = BTreeSet::new();
         let mut failure = None;
-        for name in members(&default) {
+        for name in default.members()? {
             match Self::read(&name) {
                 Ok(cache) if wanted.is(&cache.content.principal) => return Ok(cache),
                 Ok(cache) => {
@@ -47,10 +54,9 @@ impl Cache {
         })
     }
 
-    fn read(name: &CacheName) -> Result<Self, KerberosError> {
-        let failed = |error| KerberosError::from_cache(error, &name.to_string());
-        let name = name.resolved().map_err(failed)?;
-        let content = name.read().map_err(failed)?;
+    fn read(name: &Name) -> Result<Self, KerberosError> {
+        let name = name.resolved()?;
+        let content = name.read()?;
         Ok(Cache { name, content })
     }
 
@@ -101,20 +107,23 @@ impl Cache {
     /// Keeps a service ticket for the next run, as far as that does no harm.
     ///
     /// The file is replaced as a whole, which changes its owner: one of somebody else's (`sudo` with the user's
-    /// KRB5CCNAME) is left alone, and so is a link. What a daemon keeps would be gone for a moment: it is left alone.
+    /// KRB5CCNAME) is left alone, and so is a link. What a daemon keeps would be gone for a moment: it is left alone, and
+    /// so is what the kernel keeps.
     pub(super) fn keep(&self, ticket: &Ticket) {
         let Some(credentials) = &ticket.credentials else { return };
-        let (CacheName::File(path) | CacheName::DirMember(path)) = &self.name else { return };
+        let Name::Krb5(name @ (CacheName::File(path) | CacheName::DirMember(path))) = &self.name else {
+            return;
+        };
         if !is_own_file(path) {
             return;
         }
         // Others may have added tickets since we read it.
-        if let Ok(mut content) = self.name.read()
+        if let Ok(mut content) = name.read()
             && same_principal(&content.principal, self.principal())
         {
             content.store(credentials);
             // Without it the next run asks the KDC again, that is all.
-            let _ = self.name.write(&content);
+            let _ = name.write(&content);
         }
     }
 }
@@ -124,11 +133,78 @@ impl Cache {
 pub(crate) fn use_cache(bytes: &[u8]) {
     let Ok(content) = CCache::decode(bytes) else { return };
     let services: Vec<_> = content.entries.iter().map(|entry| entry.server.clone()).collect();
-    let cache = Cache { name: CacheName::File(PathBuf::new()), content };
+    let cache = Cache { name: Name::Krb5(CacheName::File(PathBuf::new())), content };
     let tickets = services.iter().filter_map(|service| cache.service_ticket(service));
     for ticket in tickets.chain(cache.granting_ticket()) {
         let _ = ticket.granting_realm();
         let _ = super::context::Initiator::start(&ticket, crate::target::ChannelBindings::NONE);
+    }
+}
+
+impl Name {
+    fn default(configuration: &Krb5Conf) -> Result<Self, KerberosError> {
+        let unusable = |error| KerberosError::from_cache(error, "that KRB5CCNAME or krb5.conf names");
+        let name = default_name(configuration).map_err(unusable)?;
+        match name.strip_prefix("KEYRING:") {
+            Some(residual) => keyring::Name::parse(residual, effective_user().unwrap_or(u32::MAX))
+                .map(Name::Keyring)
+                .map_err(|reason| KerberosError::CacheUnavailable {
+                    cache: name.clone(),
+                    reason: reason.into(),
+                }),
+            None => CacheName::parse_with(&name, configuration).map(Name::Krb5).map_err(unusable),
+        }
+    }
+
+    /// The caches of a collection, the default one first.
+    fn members(&self) -> Result<Vec<Self>, KerberosError> {
+        match self {
+            Name::Krb5(default) => Ok(members(default).into_iter().map(Name::Krb5).collect()),
+            Name::Keyring(name) => {
+                let members = name.members().map_err(|fault| self.faulty(fault))?;
+                Ok(members.into_iter().map(Name::Keyring).collect())
+            }
+        }
+    }
+
+    /// Without an indirection: the primary cache of a collection.
+    fn resolved(&self) -> Result<Self, KerberosError> {
+        match self {
+            Name::Krb5(name) => name.resolved().map(Name::Krb5).map_err(|error| self.unreadable(error)),
+            Name::Keyring(name) => name.resolved().map(Name::Keyring).map_err(|fault| self.faulty(fault)),
+        }
+    }
+
+    fn read(&self) -> Result<CCache, KerberosError> {
+        match self {
+            Name::Krb5(name) => name.read().map_err(|error| self.unreadable(error)),
+            Name::Keyring(name) => name.read().map_err(|fault| self.faulty(fault)),
+        }
+    }
+
+    fn unreadable(&self, error: CacheError) -> KerberosError {
+        KerberosError::from_cache(error, &self.to_string())
+    }
+
+    fn faulty(&self, fault: keyring::Fault) -> KerberosError {
+        let cache = self.to_string();
+        match fault {
+            keyring::Fault::Missing => KerberosError::CacheMissing { cache },
+            keyring::Fault::Spoilt(reason) => KerberosError::CacheSpoilt { cache, reason },
+            keyring::Fault::Refused(error) => {
+                let reason = format!("the kernel does not give it out ({error})");
+                KerberosError::CacheUnavailable { cache, reason }
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for Name {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Name::Krb5(name) => name.fmt(f),
+            Name::Keyring(name) => name.fmt(f),
+        }
     }
 }
 
@@ -207,9 +283,12 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 /// A regular file that belongs to this process's user.
 fn is_own_file(path: &Path) -> bool {
     let Ok(file) = fs::symlink_metadata(path) else { return false };
-    // The kernel gives the process's own folder the process's effective user.
-    let Ok(process) = fs::metadata("/proc/self") else { return false };
-    file.is_file() && file.uid() == process.uid()
+    file.is_file() && effective_user() == Some(file.uid())
+}
+
+/// The kernel gives the process's own folder the process's effective user.
+fn effective_user() -> Option<u32> {
+    fs::metadata("/proc/self").ok().map(|process| process.uid())
 }
 
 /// Seconds since 1970.

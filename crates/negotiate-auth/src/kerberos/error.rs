@@ -58,9 +58,9 @@ pub enum KerberosError {
         reason: String,
     },
     /// The kind of the cache is none that we know.
-    #[error("Kerberos credential caches of the kind {kind} cannot be read, only FILE, DIR and KCM")]
+    #[error("Kerberos credential caches of the kind {kind} cannot be read, only FILE, DIR, KCM and KEYRING")]
     CacheUnsupported {
-        /// Such as KEYRING.
+        /// Such as API.
         kind: String,
     },
     /// The name of the cache makes no sense, or the daemon that keeps it is away.
