@@ -14,8 +14,8 @@ use end_to_end::lab::{ADMINISTRATOR, Lab};
 use end_to_end::proxy::{Action, Behaviour, Proxy, Sender, Tampering, When};
 use lab_windows::pattern;
 use psexec_client::{
-    Account, Connection, ErrorKind, Host, HostPath, IntegrityLevel, Loss, Mode, NtStatus, Outcome, Priority,
-    Process, ServiceImage,
+    Account, Connection, ErrorKind, Host, HostPath, IntegrityLevel, Loss, Mode, NtStatus, Ntlm, Outcome,
+    Priority, Process, ServiceImage,
 };
 use tokio::runtime::Runtime;
 
@@ -259,6 +259,8 @@ fn connection(proxy: &Proxy) -> Connection {
         port: proxy.port(),
         username: Some(ADMINISTRATOR.name.into()),
         password: Some(ADMINISTRATOR.password.to_owned().into()),
+        service_principal: None,
+        ntlm: Ntlm::Allowed,
         encrypt: true,
         timeout: Duration::from_secs(60),
     }

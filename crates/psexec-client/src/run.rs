@@ -1,5 +1,4 @@
 //! One run: deploy, start, wait, remove.
-use std::borrow::Cow;
 use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
@@ -18,7 +17,7 @@ use crate::process::{Mode, Process};
 use crate::random::run_name;
 use crate::report::{Outcome, Warning};
 use crate::running::{Drained, RunningProcess};
-use crate::service_image::ServiceImage;
+use crate::service_image::{Images, ServiceImage};
 use crate::sweep::sweep;
 use crate::trace::Trace;
 
@@ -115,11 +114,8 @@ impl Run {
 
     /// Draws another name when one is taken, takes the other image when the host does not run the first one, and connects
     /// once more to clean up if the connection is lost.
-    async fn run_over(
-        &mut self,
-        naming: Naming,
-        (mut image, mut other): (Cow<'static, [u8]>, Option<&'static [u8]>),
-    ) -> (Result<Outcome, Failure>, Vec<Warning>) {
+    async fn run_over(&mut self, naming: Naming, images: Images) -> (Result<Outcome, Failure>, Vec<Warning>) {
+        let Images { first: mut image, mut other } = images;
         let mut all = Vec::new();
         let mut names = 1;
         loop {

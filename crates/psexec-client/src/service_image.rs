@@ -19,6 +19,14 @@ pub enum ServiceImage {
     File(PathBuf),
 }
 
+/// A service's bytes.
+pub(crate) struct Images {
+    /// What is uploaded.
+    pub(crate) first: Cow<'static, [u8]>,
+    /// What is uploaded in its place to a host that takes the first for a program of another machine.
+    pub(crate) other: Option<&'static [u8]>,
+}
+
 impl ServiceImage {
     /// Whose names a run of this service bears.
     pub(crate) fn naming(&self) -> Naming {
@@ -28,11 +36,10 @@ impl ServiceImage {
         }
     }
 
-    /// What is uploaded, and what is uploaded to a host that takes it for a program of another machine.
-    pub(crate) fn read(&self) -> io::Result<(Cow<'static, [u8]>, Option<&'static [u8]>)> {
+    pub(crate) fn read(&self) -> io::Result<Images> {
         match self {
-            ServiceImage::Embedded { x86_64, x86 } => Ok(((*x86_64).into(), *x86)),
-            ServiceImage::File(path) => Ok((std::fs::read(path)?.into(), None)),
+            ServiceImage::Embedded { x86_64, x86 } => Ok(Images { first: (*x86_64).into(), other: *x86 }),
+            ServiceImage::File(path) => Ok(Images { first: std::fs::read(path)?.into(), other: None }),
         }
     }
 }
