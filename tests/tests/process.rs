@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use end_to_end::host::on_host;
+use end_to_end::module::{self, Task};
 use end_to_end::report::not_run;
 use lab_windows::pattern;
 use serde_json::json;
@@ -73,6 +74,71 @@ fn output_that_is_not_utf_8_is_read_in_the_hosts_code_page() {
 
         let utf_8 = host.probe("bytes 43c3a9736172", &json!({}));
         assert_eq!(utf_8.text("stdout"), "César");
+    });
+}
+
+/// What a program writes in UTF-16 stands beside what cmd.exe says in its code page.
+#[test]
+fn utf_16_beside_other_text_stays_legible() {
+    const SIXTY: &str = "a line of sixty characters, written in UTF-16, with no end..";
+
+    on_host(|host| {
+        let hex = |text: &str| -> String {
+            text.encode_utf16().flat_map(u16::to_le_bytes).map(|byte| format!("{byte:02x}")).collect()
+        };
+        let cmd =
+            |line: &str| host.run(&json!({ "executable": "cmd.exe", "arguments": format!("/c {line}") }));
+        let probe = format!("{} bytes", host.probe_path());
+        let sixty = hex(SIXTY);
+        for (line, stdout) in [
+            (format!("{probe} {sixty}& echo done"), format!("{SIXTY}done\r\n")),
+            (format!("echo start& {probe} {sixty}"), format!("start\r\n{SIXTY}")),
+            (format!("echo abc& {probe} {sixty}& echo.& echo done"), format!("abc\r\n{SIXTY}\r\ndone\r\n")),
+            (format!("{probe} {sixty}78"), format!("{SIXTY}x")),
+        ] {
+            let outcome = cmd(&line);
+            outcome.assert_ran(0);
+            assert_eq!(outcome.text("stdout"), stdout, "{line}");
+            let warnings = outcome.result.get("warnings").map(ToString::to_string).unwrap_or_default();
+            assert!(
+                warnings.contains("guessed") && warnings.contains("PSEXEC_OUTPUT_ENCODING"),
+                "{warnings}"
+            );
+        }
+        for (bytes, stdout) in [
+            (hex("\u{feff}Grüße"), "Grüße"),
+            (hex("Windows PowerShell\r\n"), "Windows PowerShell\r\n"),
+            (hex("a\r\n"), "a\r\n"),
+            ("610062006300".to_owned(), "a\0b\0c\0"),
+        ] {
+            let outcome = cmd(&format!("{probe} {bytes}"));
+            outcome.assert_ran(0);
+            assert_eq!(outcome.text("stdout"), stdout);
+            assert!(!outcome.has("warnings"), "{:?}", outcome.result);
+        }
+    });
+}
+
+#[test]
+fn a_task_can_name_the_encoding_of_its_output() {
+    on_host(|host| {
+        let run = |encoding: &str| {
+            let options = host.probe_options("bytes c4e3bac3", &json!({}));
+            let task = Task::new(&host.options(&options)).expect("a task");
+            let mut module = task.command().expect("the module");
+            let output = module.env("PSEXEC_OUTPUT_ENCODING", encoding).output().expect("the module starts");
+            module::outcome(&output, Duration::ZERO).expect("one JSON object")
+        };
+        for (encoding, stdout) in [("gbk", "你好"), ("936", "你好"), ("cp437", "─π║├")] {
+            let outcome = run(encoding);
+            outcome.assert_ran(0);
+            assert_eq!(outcome.text("stdout"), stdout, "{encoding}");
+            assert!(!outcome.has("warnings"), "{:?}", outcome.result);
+        }
+        let outcome = run("klingon");
+        let message = outcome.assert_failed();
+        assert!(message.contains("PSEXEC_OUTPUT_ENCODING names the encoding klingon"), "{message}");
+        assert!(!outcome.has("changed"), "{:?}", outcome.result);
     });
 }
 

@@ -12,6 +12,7 @@ mod messages;
 mod options;
 mod result;
 mod task;
+mod utf16;
 mod win32;
 
 use std::cell::Cell;
@@ -29,8 +30,9 @@ pub fn main() -> ExitCode {
 }
 
 async fn perform(parameters: &Dict, context: Context) -> Answer {
-    let prepared = Task::new(parameters).and_then(|task| Ok((task, task::service_image()?)));
-    let (Task { connection, process }, service) = match prepared {
+    let prepared =
+        Task::new(parameters).and_then(|task| Ok((task, task::output_encoding()?, task::service_image()?)));
+    let (Task { connection, process }, encoding, service) = match prepared {
         Ok(prepared) => prepared,
         Err(message) => return Answer::failed(message),
     };
@@ -43,7 +45,8 @@ async fn perform(parameters: &Dict, context: Context) -> Answer {
     // Nothing was put there but the service, which the run has taken away.
     host.close().await;
     let trace = (verbosity >= TRACE_VERBOSITY).then(|| report.trace.clone());
-    let mut answer = result::of_report(report, |error| messages::explain(error, port, signal.get()));
+    let explain = |error: &_| messages::explain(error, port, signal.get());
+    let mut answer = result::of_report(report, encoding.as_ref(), explain);
     if let Some(trace) = trace {
         result::insert_trace(&mut answer, &trace);
     }

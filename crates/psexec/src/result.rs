@@ -3,11 +3,15 @@
 use ansible_module::Answer;
 use psexec_client::{Outcome, Output, Report, TraceEntry};
 
-use crate::encoding;
+use crate::encoding::{self, ENCODING_VARIABLE, NamedEncoding};
 use crate::messages;
 
-/// What came of a run; `explain` words its failure.
-pub(crate) fn of_report(report: Report, explain: impl FnOnce(&psexec_client::Error) -> String) -> Answer {
+/// What came of a run; its output is in `encoding`, if the user has named one, and `explain` words its failure.
+pub(crate) fn of_report(
+    report: Report,
+    encoding: Option<&NamedEncoding>,
+    explain: impl FnOnce(&psexec_client::Error) -> String,
+) -> Answer {
     let mut answer = Answer::new();
     if report.changed || report.outcome.is_ok() {
         answer.insert("changed", report.changed);
@@ -16,7 +20,7 @@ pub(crate) fn of_report(report: Report, explain: impl FnOnce(&psexec_client::Err
         Ok(Outcome::Started { process_id }) => answer.insert("pid", process_id),
         Ok(Outcome::Finished { exit_code, output }) => {
             if let Some(output) = output {
-                insert_output(&mut answer, output);
+                insert_output(&mut answer, output, encoding);
             }
             answer.insert("rc", exit_code);
         }
@@ -32,15 +36,28 @@ pub(crate) fn insert_trace(answer: &mut Answer, trace: &[TraceEntry]) {
     answer.insert("trace", steps.collect::<Vec<_>>());
 }
 
-fn insert_output(answer: &mut Answer, output: Output) {
-    for (name, bytes) in [("stdout", output.stdout), ("stderr", output.stderr)] {
-        let decoded = encoding::decode(bytes, output.code_pages);
-        answer.insert(name, decoded.text);
-        if decoded.lossy {
+fn insert_output(answer: &mut Answer, output: Output, encoding: Option<&NamedEncoding>) {
+    for (stream, bytes) in [("stdout", output.stdout), ("stderr", output.stderr)] {
+        let decoded = match encoding {
+            Some(encoding) => encoding.decode(&bytes),
+            None => encoding::decode(bytes, output.code_pages),
+        };
+        answer.insert(stream, decoded.text);
+        if decoded.guessed {
             answer.warn([format!(
-                "{name} is neither UTF-8 nor UTF-16 nor text in a code page that the host is known to use; what \
-                 could not be read was replaced by U+FFFD"
+                "{stream} holds UTF-16 that nothing marks as such, beside other text or without a line end: which bytes \
+                 are which had to be guessed. The environment variable {ENCODING_VARIABLE} can name the encoding."
             )]);
+        }
+        if decoded.lossy {
+            let expected = match encoding {
+                Some(encoding) => {
+                    format!("is not {} throughout, which {ENCODING_VARIABLE} names", encoding.name)
+                }
+                None => "is neither UTF-8 nor UTF-16 nor text in a code page that the host is known to use"
+                    .to_owned(),
+            };
+            answer.warn([format!("{stream} {expected}; what could not be read was replaced by U+FFFD")]);
         }
     }
 }
@@ -62,7 +79,7 @@ mod tests {
     }
 
     fn of_outcome(outcome: Outcome) -> Value {
-        fields(of_report(report(outcome), |_| String::new()))
+        fields(of_report(report(outcome), None, |_| String::new()))
     }
 
     #[test]
@@ -93,6 +110,34 @@ mod tests {
         let answer = of_outcome(Outcome::Finished { exit_code: 0, output: Some(output) });
         assert_eq!(answer["stdout"], "\u{fffd}");
         assert_eq!(answer["warnings"].as_array().map(Vec::len), Some(1));
+    }
+
+    #[test]
+    fn a_guess_is_said() {
+        let output = |stdout: &[u8]| Outcome::Finished {
+            exit_code: 0,
+            output: Some(Output { stdout: stdout.to_vec(), stderr: Vec::new(), code_pages: None }),
+        };
+        let answer = of_outcome(output(b"a\0\r\0\n\0done\r\n"));
+        assert_eq!(answer["stdout"], "a\r\ndone\r\n");
+        assert!(
+            answer["warnings"][0].as_str().is_some_and(|warning| warning.contains("guessed")),
+            "{answer}"
+        );
+        assert_eq!(of_outcome(output(b"a\0\r\0\n\0")).get("warnings"), None);
+    }
+
+    #[test]
+    fn a_named_encoding_decodes_both_streams() {
+        let encoding = NamedEncoding::of("gbk");
+        let output =
+            Output { stdout: b"\xc4\xe3".to_vec(), stderr: b"\xba\xc3\xff".to_vec(), code_pages: None };
+        let report = report(Outcome::Finished { exit_code: 0, output: Some(output) });
+        let answer = fields(of_report(report, encoding.as_ref(), |_| String::new()));
+        assert_eq!((&answer["stdout"], &answer["stderr"]), (&json!("你"), &json!("好\u{fffd}")));
+        assert!(
+            answer["warnings"][0].as_str().is_some_and(|warning| warning.starts_with("stderr is not gbk "))
+        );
     }
 
     #[test]

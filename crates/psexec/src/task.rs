@@ -10,6 +10,7 @@ use psexec_client::{
 };
 use zeroize::Zeroizing;
 
+use crate::encoding::{ENCODING_VARIABLE, NamedEncoding};
 use crate::options::{
     ARGUMENTS, ASYNCHRONOUS, CONNECTION_PASSWORD, CONNECTION_TIMEOUT, CONNECTION_USERNAME, ENCRYPT,
     EXECUTABLE, HOSTNAME, INTEGRITY_LEVEL, INTERACTIVE, INTERACTIVE_SESSION, LOAD_PROFILE, PORT, PRIORITY,
@@ -70,6 +71,25 @@ pub(crate) fn service_image() -> Result<ServiceImage, String> {
             "The environment variable {SERVICE_VARIABLE} names {}, which cannot be read: {error}. Unset it to use \
              the service that the module brings along.",
             path.display()
+        )),
+    }
+}
+
+/// The encoding that [`ENCODING_VARIABLE`] names for the output.
+///
+/// # Errors
+/// The sentence for the user where it names one that nobody knows.
+pub(crate) fn output_encoding() -> Result<Option<NamedEncoding>, String> {
+    let Some(name) = std::env::var_os(ENCODING_VARIABLE).filter(|name| !name.is_empty()) else {
+        return Ok(None);
+    };
+    let name = name.to_string_lossy();
+    match NamedEncoding::of(&name) {
+        Some(encoding) => Ok(Some(encoding)),
+        None => Err(format!(
+            "The environment variable {ENCODING_VARIABLE} names the encoding {name}, which is unknown. Known are the \
+             names of the Encoding Standard, such as gbk, shift_jis or windows-1252, and the numbers of code pages, such \
+             as 437 or cp850. Unset it to have the encoding found out."
         )),
     }
 }

@@ -55,6 +55,17 @@ fn a_service_file_that_cannot_be_read_is_named() {
 }
 
 #[test]
+fn an_unknown_encoding_is_refused_before_anything_is_done() {
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let mut module = module_to(silent.local_addr().expect("an address").port());
+    let output = module.env("PSEXEC_OUTPUT_ENCODING", "klingon").output();
+    let run = module::answer_of(output.expect("the module starts"));
+    assert_message(&run.answer, "PSEXEC_OUTPUT_ENCODING names the encoding klingon, which is unknown");
+    silent.set_nonblocking(true).expect("a socket");
+    assert!(silent.accept().is_err(), "it has connected");
+}
+
+#[test]
 fn a_refused_connection_is_explained_without_secrets() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("an address").port();
