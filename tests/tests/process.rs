@@ -231,6 +231,34 @@ fn arguments_arrive_as_they_are_written() {
 }
 
 #[test]
+fn a_command_line_may_be_as_long_as_windows_takes_it() {
+    on_host(|host| {
+        let longest = |length: usize| "x".repeat(length - format!("\"{}\" args ", host.probe_path()).len());
+        let arguments = format!("args {}", longest(32_766));
+        let outcome = host.probe(&arguments, &json!({}));
+        outcome.assert_ran(0);
+        assert!(outcome.text("stdout") == format!("\"{}\" {arguments}\n", host.probe_path()));
+
+        let outcome = host.probe(&format!("args {}", longest(32_767)), &json!({}));
+        let message = outcome.assert_failed();
+        assert!(message.contains("32767 characters") && message.contains("32766 at most"), "{message}");
+        assert!(!outcome.has("changed"), "{:?}", outcome.result);
+    });
+}
+
+#[test]
+fn a_nul_is_refused_before_anything_is_done() {
+    on_host(|host| {
+        for option in ["arguments", "executable", "working_directory", "process_username"] {
+            let outcome = host.probe("exit 0", &json!({ option: "a\0b", "process_password": "x" }));
+            let message = outcome.assert_failed();
+            assert!(message.starts_with(&format!("{option} holds a NUL character")), "{message}");
+            assert!(!outcome.has("changed"), "{:?}", outcome.result);
+        }
+    });
+}
+
+#[test]
 fn the_priority_is_that_of_the_task() {
     on_host(|host| {
         for (priority, class) in [

@@ -27,5 +27,6 @@ pub use message::{CodePages, Message, MessageBody, StartApp};
 pub use run_name::{Naming, PipeNames, PipeSecret, RunName};
 pub use settings::{
     ABOVE_NORMAL_PRIORITY_CLASS, BELOW_NORMAL_PRIORITY_CLASS, FileInfo, HIGH_PRIORITY_CLASS,
-    IDLE_PRIORITY_CLASS, NORMAL_PRIORITY_CLASS, REALTIME_PRIORITY_CLASS, Settings, TIMED_OUT,
+    IDLE_PRIORITY_CLASS, LONGEST_COMMAND_LINE, NORMAL_PRIORITY_CLASS, REALTIME_PRIORITY_CLASS, Settings,
+    TIMED_OUT, command_line,
 };

@@ -1,4 +1,4 @@
-use alloc::{string::String, vec::Vec};
+use alloc::{format, string::String, vec::Vec};
 use core::fmt;
 
 use wire::{Reader, Writer};
@@ -22,6 +22,14 @@ pub const ABOVE_NORMAL_PRIORITY_CLASS: u32 = 0x8000;
 pub const HIGH_PRIORITY_CLASS: u32 = 0x80;
 /// Priority class for [`Settings::priority`]: before everything else, the system's own threads included.
 pub const REALTIME_PRIORITY_CLASS: u32 = 0x100;
+
+/// UTF-16 units of the longest command line that Windows takes, without the NUL at its end.
+pub const LONGEST_COMMAND_LINE: usize = 32_766;
+
+/// The command line that the service makes: the program in double quotes as it was given, the arguments after a space.
+pub fn command_line(executable: &str, arguments: &str) -> String {
+    if arguments.is_empty() { format!("\"{executable}\"") } else { format!("\"{executable}\" {arguments}") }
+}
 
 /// SETTINGS, all that the process is started with.
 ///
@@ -301,6 +309,12 @@ mod tests {
     use alloc::{format, string::ToString};
 
     use super::*;
+
+    #[test]
+    fn arguments_follow_the_quoted_program() {
+        assert_eq!(command_line("cmd.exe", "/c echo \"a b\""), "\"cmd.exe\" /c echo \"a b\"");
+        assert_eq!(command_line("C:\\Program Files\\x.exe", ""), "\"C:\\Program Files\\x.exe\"");
+    }
 
     #[test]
     fn encoded_bound_is_enough() {

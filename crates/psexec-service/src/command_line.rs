@@ -1,10 +1,5 @@
 //! What the client's settings say to Windows.
 
-/// The command line of PAExec: the program in double quotes as it was given, the arguments after a space.
-pub(crate) fn command_line(executable: &str, arguments: &str) -> String {
-    if arguments.is_empty() { format!("\"{executable}\"") } else { format!("\"{executable}\" {arguments}") }
-}
-
 /// What a 32-bit program gets when it starts `executable`: Windows redirects it from the folder `system` to the one for
 /// 32-bit programs, which is also where a bare name is looked for first. `None` for what is somewhere else.
 pub(crate) fn redirected(executable: &str, system: &str, system_of_32_bit: &str) -> Option<String> {
@@ -31,12 +26,6 @@ pub(crate) fn affinity_mask(processors: &[u32], present: usize) -> Option<usize>
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn arguments_follow_the_quoted_program() {
-        assert_eq!(command_line("cmd.exe", "/c echo \"a b\""), "\"cmd.exe\" /c echo \"a b\"");
-        assert_eq!(command_line("C:\\Program Files\\x.exe", ""), "\"C:\\Program Files\\x.exe\"");
-    }
 
     #[test]
     fn what_is_in_the_systems_folder_is_redirected() {

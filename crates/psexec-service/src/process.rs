@@ -6,7 +6,7 @@ use std::path::Path;
 use std::ptr::{null, null_mut};
 use std::sync::Arc;
 
-use paexec::Settings;
+use paexec::{Settings, command_line};
 use windows_sys::Win32::Foundation::{ERROR_INVALID_PARAMETER, HANDLE};
 use windows_sys::Win32::System::JobObjects::{
     AssignProcessToJobObject, CreateJobObjectW, JOB_OBJECT_LIMIT, JOB_OBJECT_LIMIT_BREAKAWAY_OK,
@@ -25,7 +25,7 @@ use windows_sys::Win32::System::Threading::{
 };
 use windows_sys::Win32::UI::WindowsAndMessaging::{SW_HIDE, SW_SHOW};
 
-use crate::command_line::{affinity_mask, command_line, redirected};
+use crate::command_line::{affinity_mask, redirected};
 use crate::failure::Failure;
 use crate::pipe::Pipe;
 use crate::profile::{Environment, Profile};

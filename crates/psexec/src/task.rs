@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ansible_module::{Dict, OptionSpec, Value};
+use paexec::{LONGEST_COMMAND_LINE, command_line};
 use psexec_client::{
     Account, Connection, IntegrityLevel, Mode, Ntlm, Priority, Process, ServiceImage, ServicePrincipal,
 };
@@ -38,6 +39,7 @@ impl Task {
     /// # Errors
     /// The sentence for the user where options contradict each other or lie out of range.
     pub(crate) fn new(parameters: &Dict) -> Result<Self, String> {
+        refuse_nul(parameters)?;
         let account = account(parameters)?;
         Ok(Self { connection: connection(parameters)?, process: process(parameters, account)? })
     }
@@ -162,9 +164,12 @@ fn process(parameters: &Dict, account: Account) -> Result<Process, String> {
     let session = integer_within(parameters, &INTERACTIVE_SESSION, 0, u32::MAX)?;
     let session = parameters.boolean(&INTERACTIVE).then_some(session);
     let seconds = integer_within(parameters, &PROCESS_TIMEOUT, 0, u32::MAX)?;
+    let executable = required_text(parameters, &EXECUTABLE, "Name the program to run on the Windows host.")?;
+    let arguments = parameters.text(&ARGUMENTS).map(str::to_owned);
+    refuse_too_long(&executable, arguments.as_deref().unwrap_or_default())?;
     Ok(Process {
-        executable: required_text(parameters, &EXECUTABLE, "Name the program to run on the Windows host.")?,
-        arguments: parameters.text(&ARGUMENTS).map(str::to_owned),
+        executable,
+        arguments,
         working_directory: parameters.text(&WORKING_DIRECTORY).unwrap_or_default().to_owned(),
         mode: match (parameters.boolean(&ASYNCHRONOUS), session) {
             (true, session) => Mode::Detached { session },
@@ -189,6 +194,38 @@ fn process(parameters: &Dict, account: Account) -> Result<Process, String> {
         },
         timeout: (seconds > 0).then(|| Duration::from_secs(seconds.into())),
     })
+}
+
+/// Windows takes NUL for the end of a text: what stands behind it would be lost in silence.
+fn refuse_nul(parameters: &Dict) -> Result<(), String> {
+    const OPTIONS: [&OptionSpec; 7] = [
+        &HOSTNAME,
+        &CONNECTION_USERNAME,
+        &EXECUTABLE,
+        &ARGUMENTS,
+        &WORKING_DIRECTORY,
+        &PROCESS_USERNAME,
+        &PROCESS_PASSWORD,
+    ];
+    let holds_nul = |option: &&&OptionSpec| parameters.text(option).is_some_and(|text| text.contains('\0'));
+    match OPTIONS.iter().find(holds_nul) {
+        Some(option) => {
+            Err(format!("{} holds a NUL character, at which Windows would cut it: take it out.", option.name))
+        }
+        None => Ok(()),
+    }
+}
+
+fn refuse_too_long(executable: &str, arguments: &str) -> Result<(), String> {
+    let length = command_line(executable, arguments).encode_utf16().count();
+    if length <= LONGEST_COMMAND_LINE {
+        return Ok(());
+    }
+    Err(format!(
+        "{} and {} make a command line of {length} characters, and Windows takes {LONGEST_COMMAND_LINE} at most. Hand the \
+         data over in {}, or copy it to the host as a file that the program reads.",
+        EXECUTABLE.name, ARGUMENTS.name, STDIN.name
+    ))
 }
 
 fn required_text(parameters: &Dict, option: &OptionSpec, hint: &str) -> Result<String, String> {
@@ -309,6 +346,42 @@ mod tests {
     #[test]
     fn true_is_one() {
         assert_eq!(task(r#", "port": true"#).expect("a task").connection.port, 1);
+    }
+
+    #[test]
+    fn nul_is_refused_wherever_windows_would_cut() {
+        for option in [
+            "hostname",
+            "connection_username",
+            "executable",
+            "arguments",
+            "working_directory",
+            "process_username",
+            "process_password",
+        ] {
+            let message = task(&format!(r#", "{option}": "a\u0000b""#)).err().expect("a refusal");
+            assert!(message.starts_with(&format!("{option} holds a NUL character")), "{message}");
+        }
+        assert!(
+            task(r#", "connection_username": "a", "connection_password": "a\u0000b", "stdin": "a\u0000b""#)
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn command_lines_are_as_long_as_windows_takes_them() {
+        // With the program's name, its quotes, and the blank.
+        let arguments = |length| "\u{e4}".repeat(length - r#""cmd.exe" "#.len());
+        let task_with = |arguments: &str| task(&format!(r#", "arguments": "{arguments}""#));
+        assert!(task_with(&arguments(32_766)).is_ok());
+        let message = task_with(&arguments(32_767)).err().expect("a refusal");
+        for part in ["32767 characters", "32766 at most", "stdin", "file"] {
+            assert!(message.contains(part), "{part} is not in {message}");
+        }
+        // Two units each.
+        assert!(task_with(&"😀".repeat(16_378)).is_ok());
+        assert!(task_with(&"😀".repeat(16_379)).is_err());
+        assert!(task(&format!(r#", "executable": "{}""#, "x".repeat(32_765))).is_err());
     }
 
     #[test]

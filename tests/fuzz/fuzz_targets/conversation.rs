@@ -64,7 +64,7 @@ fn prepare(settings: &Settings, start: &StartApp) {
     const SYSTEM: &str = r"C:\Windows\system32";
     const SYSTEM_OF_32_BIT: &str = r"C:\Windows\SysWOW64";
 
-    let line = command_line::command_line(&settings.executable, &settings.arguments);
+    let line = paexec::command_line(&settings.executable, &settings.arguments);
     assert!(line.starts_with('"') && line.len() <= settings.executable.len() + settings.arguments.len() + 3);
     if let Some(redirected) = command_line::redirected(&settings.executable, SYSTEM, SYSTEM_OF_32_BIT) {
         assert!(redirected.starts_with(SYSTEM_OF_32_BIT));
