@@ -65,6 +65,13 @@ fn tasks_run_in_the_background() {
     play_with_every_version("async.yml", &[], |_| {});
 }
 
+/// Ansible sends the module no signal then. What the task had started on the host would go on for two minutes, which the
+/// look at the host behind the test would find.
+#[test]
+fn a_task_that_ansible_gives_up_leaves_nothing_running() {
+    play_with_every_version("timeout.yml", &[], |_| {});
+}
+
 #[test]
 fn nothing_is_done_in_check_mode() {
     play_with_every_version("check.yml", &["--check"], |_| {});

@@ -173,7 +173,7 @@ async fn read_arguments(
             json = tokio::task::spawn_blocking(|| Source::StandardInput.read()) => {
                 json.map_err(|_| "The module cannot read its standard input.".to_owned())??
             }
-            signal = interruption.await_signal() => {
+            signal = interruption.arrival() => {
                 return Err(format!("The module was ended by {signal} before it had its arguments."));
             }
         },

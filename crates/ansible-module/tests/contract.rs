@@ -7,9 +7,12 @@ mod module;
 #[path = "module/signal.rs"]
 mod signal;
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::Write;
-use std::process::Stdio;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -81,6 +84,58 @@ fn signals_end_a_module_that_waits_for_its_arguments() {
     let run = module::answer_of(child.wait_with_output().expect("the module ends"));
     assert_message(&run.answer, "ended by SIGTERM before it had its arguments");
     drop(input);
+}
+
+/// As when Ansible has given the task up, and its end of the pipe is closed.
+#[test]
+fn a_module_that_nobody_listens_to_ends() {
+    let (mut child, _input) = waiting_with(Stdio::piped());
+    thread::sleep(Duration::from_millis(300));
+    assert!(child.try_wait().expect("a child").is_none(), "somebody listens");
+    drop(child.stdout.take());
+    let status = within(Duration::from_secs(10), &mut child).expect("the module ends");
+    assert_eq!(status.code(), Some(1));
+}
+
+#[test]
+fn a_socket_that_nobody_reads_any_more_ends_the_module_as_well() {
+    let (ours, its) = UnixStream::pair().expect("two sockets");
+    let (mut child, _input) = waiting_with(OwnedFd::from(its).into());
+    drop(ours);
+    assert!(within(Duration::from_secs(10), &mut child).is_some(), "the module does not end");
+}
+
+#[test]
+fn a_module_that_writes_to_a_file_goes_on() {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    let file = File::create(folder.join(format!("answer-{}", std::process::id()))).expect("a file");
+    for output in [file.into(), Stdio::null()] {
+        let (mut child, input) = waiting_with(output);
+        assert!(within(Duration::from_millis(500), &mut child).is_none(), "the module has ended");
+        drop(input);
+        assert!(within(Duration::from_secs(10), &mut child).is_some(), "the module does not end");
+    }
+}
+
+/// A module that waits for its arguments, with this standard output.
+fn waiting_with(output: Stdio) -> (Child, Option<ChildStdin>) {
+    let mut command = module::command();
+    let child = command.stdin(Stdio::piped()).stdout(output).stderr(Stdio::null()).spawn();
+    let mut child = child.expect("the module starts");
+    await_signal_handlers(child.id());
+    let input = child.stdin.take();
+    (child, input)
+}
+
+/// How the module ends, if it does so in time.
+fn within(bound: Duration, module: &mut Child) -> Option<ExitStatus> {
+    let start = Instant::now();
+    loop {
+        match module.try_wait().expect("a child") {
+            None if start.elapsed() < bound => thread::sleep(Duration::from_millis(10)),
+            status => return status,
+        }
+    }
 }
 
 #[test]

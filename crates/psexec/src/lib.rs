@@ -39,7 +39,7 @@ async fn perform(parameters: &Dict, context: Context) -> Answer {
     let Context { verbosity, mut interruption, .. } = context;
     let port = connection.port;
     let signal = Cell::new(None);
-    let cancelled = async { signal.set(Some(interruption.await_signal().await)) };
+    let cancelled = async { signal.set(Some(interruption.arrival().await)) };
     let mut host = Host::new(connection);
     let report = host.run(process, service, cancelled).await;
     // Nothing was put there but the service, which the run has taken away.

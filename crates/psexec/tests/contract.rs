@@ -92,6 +92,21 @@ fn signals_end_the_module_with_an_answer() {
     }
 }
 
+/// When a task's `timeout` is over, Ansible closes its end of the pipe, and that is all.
+#[test]
+fn a_module_that_nobody_listens_to_ends() {
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = silent.local_addr().expect("an address").port();
+    let child = module_to(port).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+    let mut child: Child = child.expect("the module starts");
+    let connection = accept_within(&silent, Duration::from_secs(20));
+    let start = Instant::now();
+    drop(child.stdout.take());
+    child.wait().expect("the module ends");
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    drop(connection);
+}
+
 fn accept_within(listener: &TcpListener, bound: Duration) -> TcpStream {
     listener.set_nonblocking(true).expect("a socket");
     let start = Instant::now();
