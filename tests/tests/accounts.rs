@@ -61,15 +61,46 @@ fn a_wrong_password_of_the_process_is_told() {
 
 #[test]
 #[ignore = "needs a Windows host, which PSEXEC_TEST_HOST names"]
-fn system_is_the_local_system_in_any_case() {
+fn system_is_the_local_system_in_any_form() {
     on_named_host(|host, _| {
-        for name in ["System", "SYSTEM", "system"] {
+        for name in ["System", "SYSTEM", "system", r"NT AUTHORITY\SYSTEM"] {
             let mut options = program("whoami.exe", "/user");
             options["process_username"] = json!(name);
             let outcome = host.run(&options);
             outcome.assert_ran(0);
             assert_says(outcome.text("stdout"), "S-1-5-18", r"nt authority\system");
         }
+    });
+}
+
+#[test]
+#[ignore = "needs a Windows host, which PSEXEC_TEST_HOST names"]
+fn windows_own_accounts_for_services_need_no_password() {
+    on_named_host(|host, _| {
+        for (name, sid, seen) in [
+            (r"NT AUTHORITY\LocalService", "S-1-5-19", r"nt authority\localservice"),
+            (r"NT AUTHORITY\NetworkService", "S-1-5-20", r"nt authority\networkservice"),
+            (r"nt authority\network service", "S-1-5-20", r"nt authority\networkservice"),
+        ] {
+            let mut options = program("whoami.exe", "/user");
+            options["process_username"] = json!(name);
+            let outcome = host.run(&options);
+            outcome.assert_ran(0);
+            assert_says(outcome.text("stdout"), sid, seen);
+        }
+    });
+}
+
+/// It has to be installed on the host, and may there log on as a service.
+#[test]
+#[ignore = "needs a Windows host, which PSEXEC_TEST_HOST names"]
+fn a_managed_service_account_needs_no_password() {
+    on_named_host(|host, _| {
+        let Ok(name) = std::env::var("PSEXEC_TEST_MANAGED_ACCOUNT") else {
+            return not_run("PSEXEC_TEST_MANAGED_ACCOUNT names no managed service account, as DOMAIN\\NAME$");
+        };
+        let seen = whoami(host, &json!({ "process_username": name }));
+        assert_eq!(seen.to_lowercase(), name.to_lowercase());
     });
 }
 

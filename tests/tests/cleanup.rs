@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use end_to_end::crowd::at_once;
-use end_to_end::folders::Public;
+use end_to_end::folders::{self, Public};
 use end_to_end::host::Host;
 use end_to_end::lab::{Delay, Lab, LabOptions, Refusal, Snapshot};
 use end_to_end::module::{self, Outcome, Task};
@@ -433,6 +433,32 @@ fn a_service_that_cannot_be_created_or_started_is_told() {
         let message = outcome.assert_failed();
         assert!(message.contains(told) && message.contains(&code.to_string()), "{message}");
         assert!(!outcome.has("warnings"), "{:?}", outcome.result);
+        host.assert_clean_within(&before, PATIENCE).expect("a clean host");
+    }
+}
+
+/// Whoever looks after the host's security is told which file to allow.
+#[test]
+fn what_security_software_forbids_is_told_with_the_file_to_allow() {
+    let image = folders::repository().join("target/service/psexec-service.exe");
+    let sum = Program::new("sha256sum").arg(image).output().expect("sha256sum").stdout;
+    let hash = String::from_utf8_lossy(&sum).split(' ').next().expect("a hash").to_owned();
+    for (code, told) in [
+        (2, "has vanished before it was started"),
+        (5, "antivirus program stops it"),
+        (225, "antivirus program takes the service for malware, and does not let it start"),
+        (226, "antivirus program takes the service for malware, and has deleted it"),
+        (577, "verify their signature"),
+        (1260, "AppLocker"),
+        (4551, "WDAC"),
+    ] {
+        let host = refusing([Refusal { opnum: RStartServiceW::OPNUM, code, count: u32::MAX }]);
+        let before = host.snapshot().expect("a snapshot");
+        let outcome = host.probe("exit 3", &json!({}));
+        let message = outcome.assert_failed();
+        for part in [told, "native.windows.psexec-*.exe in the Windows folder", &hash] {
+            assert!(message.contains(part), "{part} is not in {message}");
+        }
         host.assert_clean_within(&before, PATIENCE).expect("a clean host");
     }
 }

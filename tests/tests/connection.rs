@@ -33,6 +33,60 @@ fn an_unknown_user_is_refused() {
     });
 }
 
+/// Fails unless the module fails with these words in its message.
+#[track_caller]
+fn assert_told(host: &Host, options: &Value, words: &str) {
+    let outcome = host.run(options);
+    let message = outcome.assert_failed();
+    assert!(message.contains(words), "{words:?} is not in {message}");
+}
+
+#[test]
+fn names_that_windows_does_not_understand_are_explained() {
+    on_host(|host| {
+        for (option, name, words) in [
+            ("connection_username", "LAB/deploy", "connection_username has a slash in it"),
+            ("connection_username", "nobody-knows-me ", "connection_username has white space around it"),
+            ("connection_password", "", "connection_password was empty"),
+            ("hostname", " no-such-host.invalid", "hostname has white space around it"),
+            ("hostname", "http://server.invalid:5985", "write server.invalid."),
+            ("hostname", r"\\server.invalid", "write server.invalid."),
+        ] {
+            assert_told(
+                host,
+                &json!({ option: name, "executable": "cmd.exe", "connection_timeout": 10 }),
+                words,
+            );
+        }
+    });
+}
+
+#[test]
+fn executables_that_windows_does_not_understand_are_explained() {
+    on_host(|host| {
+        for (executable, words) in [
+            (r#""C:\Windows\System32\cmd.exe""#, "without quotation marks"),
+            ("cmd.exe /c ver", "write cmd.exe, and what stands behind it into arguments"),
+            (r"%windir%\System32\cmd.exe", "variables such as %windir% are not replaced"),
+            (r"C:\no\such\setup.ps1", r"-File C:\no\such\setup.ps1"),
+        ] {
+            assert_told(host, &json!({ "executable": executable }), words);
+        }
+    });
+}
+
+#[test]
+fn system_is_the_local_system_by_its_full_name_as_well() {
+    on_host(|host| {
+        host.probe("exit 3", &json!({ "process_username": r"NT AUTHORITY\SYSTEM" })).assert_ran(3);
+        assert_told(
+            host,
+            &json!({ "executable": "cmd.exe", "process_username": "deploy" }),
+            r"Without a password Windows runs System, NT AUTHORITY\LocalService, NT AUTHORITY\NetworkService",
+        );
+    });
+}
+
 #[test]
 fn a_port_that_refuses_is_told() {
     on_host(|host| {

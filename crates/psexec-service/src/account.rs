@@ -9,6 +9,29 @@ pub(crate) struct Account<'a> {
     pub(crate) domain: Option<&'a str>,
 }
 
+/// How an account is logged on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogonKind {
+    /// Interactively, with the password.
+    Interactive,
+    /// As a service: one of Windows's own accounts for services, which have no password.
+    Service,
+    /// As a service: a managed service account, whose password Windows has.
+    Managed,
+}
+
+impl Account<'_> {
+    /// How this account is logged on with this password.
+    pub(crate) fn logon(&self, password: &str) -> LogonKind {
+        let is_own = self.domain.is_some_and(|domain| domain.eq_ignore_ascii_case("NT AUTHORITY"));
+        match password {
+            _ if is_own => LogonKind::Service,
+            "" if self.user.ends_with('$') => LogonKind::Managed,
+            _ => LogonKind::Interactive,
+        }
+    }
+}
+
 /// Splits `DOMAIN\user`, `.\user`, `user@realm` and `user`, of which the last is an account of the host itself.
 ///
 /// A backslash wins over an at sign, which may stand in a user's name.
@@ -24,6 +47,20 @@ pub(crate) fn split_account(name: &str) -> Account<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn accounts_of_services_are_logged_on_as_services() {
+        for (name, password, logon) in [
+            (r"NT AUTHORITY\NetworkService", "", LogonKind::Service),
+            (r"nt authority\LocalService", "any", LogonKind::Service),
+            (r"EXAMPLE\web$", "", LogonKind::Managed),
+            (r"EXAMPLE\web$", "secret", LogonKind::Interactive),
+            (r"EXAMPLE\anna", "", LogonKind::Interactive),
+            ("anna@example.org", "secret", LogonKind::Interactive),
+        ] {
+            assert_eq!(split_account(name).logon(password), logon, "{name}");
+        }
+    }
 
     #[test]
     fn splits_every_form() {

@@ -7,19 +7,20 @@ use std::ptr::{null, null_mut};
 
 use paexec::Settings;
 use windows_sys::Win32::Foundation::{HANDLE, LUID};
+use windows_sys::Win32::NetworkManagement::NetManagement::SERVICE_ACCOUNT_PASSWORD;
 use windows_sys::Win32::Security::AppLocker::{
     SAFER_LEVEL_OPEN, SAFER_LEVELID_NORMALUSER, SAFER_SCOPEID_USER, SaferCloseLevel,
     SaferComputeTokenFromLevel, SaferCreateLevel,
 };
 use windows_sys::Win32::Security::{
     AdjustTokenPrivileges, CreateWellKnownSid, DuplicateTokenEx, GetLengthSid, GetTokenInformation,
-    ImpersonateLoggedOnUser, LOGON32_LOGON_INTERACTIVE, LOGON32_PROVIDER_DEFAULT, LUID_AND_ATTRIBUTES,
-    LogonUserW, LookupAccountSidW, LookupPrivilegeValueW, PSID, RevertToSelf, SAFER_LEVEL_HANDLE,
-    SE_PRIVILEGE_ENABLED, SECURITY_MAX_SID_SIZE, SID_AND_ATTRIBUTES, SecurityImpersonation,
-    SetTokenInformation, TOKEN_ADJUST_PRIVILEGES, TOKEN_ALL_ACCESS, TOKEN_DUPLICATE, TOKEN_ELEVATION_TYPE,
-    TOKEN_INFORMATION_CLASS, TOKEN_LINKED_TOKEN, TOKEN_MANDATORY_LABEL, TOKEN_PRIVILEGES, TOKEN_QUERY,
-    TOKEN_USER, TokenElevationType, TokenElevationTypeLimited, TokenIntegrityLevel, TokenLinkedToken,
-    TokenPrimary, TokenSessionId, TokenUser, WinMediumLabelSid,
+    ImpersonateLoggedOnUser, LOGON32_LOGON_INTERACTIVE, LOGON32_LOGON_SERVICE, LOGON32_PROVIDER_DEFAULT,
+    LUID_AND_ATTRIBUTES, LogonUserW, LookupAccountSidW, LookupPrivilegeValueW, PSID, RevertToSelf,
+    SAFER_LEVEL_HANDLE, SE_PRIVILEGE_ENABLED, SECURITY_MAX_SID_SIZE, SID_AND_ATTRIBUTES,
+    SecurityImpersonation, SetTokenInformation, TOKEN_ADJUST_PRIVILEGES, TOKEN_ALL_ACCESS, TOKEN_DUPLICATE,
+    TOKEN_ELEVATION_TYPE, TOKEN_INFORMATION_CLASS, TOKEN_LINKED_TOKEN, TOKEN_MANDATORY_LABEL,
+    TOKEN_PRIVILEGES, TOKEN_QUERY, TOKEN_USER, TokenElevationType, TokenElevationTypeLimited,
+    TokenIntegrityLevel, TokenLinkedToken, TokenPrimary, TokenSessionId, TokenUser, WinMediumLabelSid,
 };
 use windows_sys::Win32::System::Pipes::ImpersonateNamedPipeClient;
 use windows_sys::Win32::System::RemoteDesktop::{WTSGetActiveConsoleSessionId, WTSQueryUserToken};
@@ -30,7 +31,7 @@ use windows_sys::Win32::System::Threading::{
 use windows_sys::core::BOOL;
 use zeroize::Zeroizing;
 
-use crate::account::split_account;
+use crate::account::{LogonKind, split_account};
 use crate::failure::Failure;
 use crate::pipe::Pipe;
 use crate::wide::{OrFailure, check, wide};
@@ -117,20 +118,17 @@ impl Token {
         let account = split_account(name);
         let user = wide(account.user);
         let domain = account.domain.map(wide);
-        let password = Zeroizing::new(wide(password));
         let domain = domain.as_ref().map_or(null(), |domain| domain.as_ptr());
+        let logon = account.logon(password);
+        let secret = Zeroizing::new(wide(password));
+        let (password, kind) = match logon {
+            LogonKind::Interactive => (secret.as_ptr(), LOGON32_LOGON_INTERACTIVE),
+            LogonKind::Service => (null(), LOGON32_LOGON_SERVICE),
+            LogonKind::Managed => (SERVICE_ACCOUNT_PASSWORD, LOGON32_LOGON_SERVICE),
+        };
         let token = receive(|token| {
-            // SAFETY: all strings are terminated and live through the call; no domain is a null pointer.
-            unsafe {
-                LogonUserW(
-                    user.as_ptr(),
-                    domain,
-                    password.as_ptr(),
-                    LOGON32_LOGON_INTERACTIVE,
-                    LOGON32_PROVIDER_DEFAULT,
-                    token,
-                )
-            }
+            // SAFETY: all strings are terminated and live through the call; no domain and no password are null pointers.
+            unsafe { LogonUserW(user.as_ptr(), domain, password, kind, LOGON32_PROVIDER_DEFAULT, token) }
         })?;
         Self::primary_copy(&token)
     }

@@ -6,6 +6,7 @@ use paexec::CodePages;
 use psexec_client::{Error, ErrorKind, NtStatus, Outcome, Output, Report, Step};
 
 use crate::encoding::{Decoded, Part, decode, parts};
+use crate::hints::Circumstances;
 use crate::messages;
 use crate::options::SPEC;
 use crate::result::of_report;
@@ -85,7 +86,7 @@ pub fn failure(bytes: &[u8]) {
         ErrorKind::Process(text.clone().into_owned()),
     ] {
         let error = Error { host: "host".to_owned(), step, kind };
-        let message = messages::explain(&error, 445, None);
+        let message = messages::explain(&error, &Circumstances::anything(), None);
         assert_eq!(line(&Answer::failed(message.as_str())).get("msg"), Some(&Value::Text(message)));
     }
 }

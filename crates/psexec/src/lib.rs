@@ -7,8 +7,10 @@
 mod encoding;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod hints;
 mod kerberos_hints;
 mod messages;
+mod mistakes;
 mod options;
 mod result;
 mod task;
@@ -21,6 +23,7 @@ use std::process::ExitCode;
 use ansible_module::{Answer, Context, Dict};
 use psexec_client::Host;
 
+use crate::hints::Circumstances;
 use crate::options::SPEC;
 use crate::task::Task;
 
@@ -37,7 +40,7 @@ async fn perform(parameters: &Dict, context: Context) -> Answer {
         Err(message) => return Answer::failed(message),
     };
     let Context { verbosity, mut interruption, .. } = context;
-    let port = connection.port;
+    let circumstances = Circumstances::of(&connection, &process, &service);
     let signal = Cell::new(None);
     let cancelled = async { signal.set(Some(interruption.arrival().await)) };
     let mut host = Host::new(connection);
@@ -45,7 +48,7 @@ async fn perform(parameters: &Dict, context: Context) -> Answer {
     // Nothing was put there but the service, which the run has taken away.
     host.close().await;
     let trace = (verbosity >= TRACE_VERBOSITY).then(|| report.trace.clone());
-    let explain = |error: &_| messages::explain(error, port, signal.get());
+    let explain = |error: &_| messages::explain(error, &circumstances, signal.get());
     let mut answer = result::of_report(report, encoding.as_ref(), explain);
     if let Some(trace) = trace {
         result::insert_trace(&mut answer, &trace);

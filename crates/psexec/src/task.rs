@@ -97,18 +97,50 @@ pub(crate) fn output_encoding() -> Result<Option<NamedEncoding>, String> {
 }
 
 fn account(parameters: &Dict) -> Result<Account, String> {
-    match (parameters.text(&PROCESS_USERNAME), parameters.text(&PROCESS_PASSWORD)) {
-        (None, _) => Ok(Account::Connection),
-        (Some(username), _) if username.to_lowercase() == "system" => Ok(Account::System),
-        (Some(username), Some(password)) => {
-            Ok(Account::User { username: username.to_owned(), password: Zeroizing::new(password.to_owned()) })
-        }
-        (Some(_), None) => Err(format!(
-            "parameters are required together when not running as System: {}, {}",
+    let Some(username) = parameters.text(&PROCESS_USERNAME) else { return Ok(Account::Connection) };
+    let lower = username.to_lowercase();
+    if SYSTEM.contains(&lower.as_str()) {
+        return Ok(Account::System);
+    }
+    if let Some((_, name)) = SERVICE_ACCOUNTS.iter().find(|(forms, _)| forms.contains(&lower.as_str())) {
+        return Ok(user(name, ""));
+    }
+    match parameters.text(&PROCESS_PASSWORD) {
+        Some(password) => Ok(user(username, password)),
+        // Windows has its password, nobody else.
+        None if username.ends_with('$') && username.contains('\\') => Ok(user(username, "")),
+        None => Err(format!(
+            "parameters are required together when not running as System: {}, {}. Without a password Windows runs System, \
+             NT AUTHORITY\\LocalService, NT AUTHORITY\\NetworkService, and managed service accounts, which are written \
+             DOMAIN\\NAME$.",
             PROCESS_USERNAME.name, PROCESS_PASSWORD.name
         )),
     }
 }
+
+fn user(username: &str, password: &str) -> Account {
+    Account::User { username: username.to_owned(), password: Zeroizing::new(password.to_owned()) }
+}
+
+/// Names of the account LocalSystem, in lower case.
+const SYSTEM: [&str; 3] = ["system", r"nt authority\system", "localsystem"];
+
+/// Names of Windows's own accounts for services, in lower case, and what Windows takes in every language.
+const SERVICE_ACCOUNTS: [(&[&str], &str); 2] = [
+    (
+        &[r"nt authority\localservice", r"nt authority\local service", "localservice", "local service"],
+        r"NT AUTHORITY\LocalService",
+    ),
+    (
+        &[
+            r"nt authority\networkservice",
+            r"nt authority\network service",
+            "networkservice",
+            "network service",
+        ],
+        r"NT AUTHORITY\NetworkService",
+    ),
+];
 
 fn connection(parameters: &Dict) -> Result<Connection, String> {
     let host = required_text(parameters, &HOSTNAME, "Name the Windows host or give its address.")?;
@@ -283,8 +315,10 @@ mod tests {
     }
 
     #[test]
-    fn system_is_recognised_in_any_case_and_needs_no_password() {
-        for name in ["System", "SYSTEM", "system"] {
+    fn system_is_recognised_in_any_form_and_needs_no_password() {
+        for name in
+            ["System", "SYSTEM", "system", r"NT AUTHORITY\\SYSTEM", r"nt authority\\system", "LocalSystem"]
+        {
             let task = task(&format!(r#", "process_username": "{name}""#)).expect("a task");
             assert!(matches!(task.process.account, Account::System), "{name}");
         }
@@ -292,15 +326,30 @@ mod tests {
 
     #[test]
     fn other_accounts_need_a_password() {
-        for name in ["Bob", "", "system "] {
-            assert_eq!(
-                task(&format!(r#", "process_username": "{name}""#)).err().as_deref(),
-                Some(
-                    "parameters are required together when not running as System: process_username, process_password"
-                )
-            );
+        for name in ["Bob", "", "system ", "web$"] {
+            let message = task(&format!(r#", "process_username": "{name}""#)).err().expect("a refusal");
+            let beginning = "parameters are required together when not running as System: process_username, \
+                             process_password. Without a password Windows runs System, ";
+            assert!(message.starts_with(beginning), "{message}");
         }
         assert!(task(r#", "process_username": "Bob", "process_password": """#).is_ok());
+    }
+
+    #[test]
+    fn accounts_of_services_need_no_password() {
+        for (name, account) in [
+            (r"NT AUTHORITY\\NetworkService", r"NT AUTHORITY\NetworkService"),
+            (r"nt authority\\network service", r"NT AUTHORITY\NetworkService"),
+            ("LocalService", r"NT AUTHORITY\LocalService"),
+            (r"LAB\\web$", r"LAB\web$"),
+        ] {
+            match task(&format!(r#", "process_username": "{name}""#)).expect("a task").process.account {
+                Account::User { username, password } => {
+                    assert_eq!((username.as_str(), password.as_str()), (account, ""))
+                }
+                _ => panic!("{name}"),
+            }
+        }
     }
 
     #[test]

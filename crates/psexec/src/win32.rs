@@ -5,6 +5,10 @@
 pub(crate) const ERROR_FILE_NOT_FOUND: u32 = 2;
 pub(crate) const ERROR_PATH_NOT_FOUND: u32 = 3;
 pub(crate) const ERROR_ACCESS_DENIED: u32 = 5;
+pub(crate) const ERROR_BAD_NETPATH: u32 = 53;
+pub(crate) const ERROR_BAD_NET_NAME: u32 = 67;
+pub(crate) const ERROR_INVALID_PARAMETER: u32 = 87;
+pub(crate) const ERROR_INVALID_NAME: u32 = 123;
 pub(crate) const ERROR_BAD_EXE_FORMAT: u32 = 193;
 pub(crate) const ERROR_EXE_MACHINE_TYPE_MISMATCH: u32 = 216;
 pub(crate) const ERROR_VIRUS_INFECTED: u32 = 225;

@@ -20,7 +20,8 @@
  * As long as there is a file C:\lab\refuse-UnloadUserProfile a profile takes a minute to be unloaded.
  *
  * C:\lab\accounts.txt has a line "name:password" for every account, in UTF-8. All of them are administrators whose
- * interactive logons user account control filters. The client of a pipe is WINHOST\Administrator, with all rights, as a
+ * interactive logons user account control filters. LocalService, NetworkService and the managed service account web$ of any
+ * domain are logged on as services are. The client of a pipe is WINHOST\Administrator, with all rights, as a
  * network logon of the built-in administrator has them.
  */
 #define _WIN32_WINNT 0x0601
@@ -40,6 +41,9 @@ struct identity {
 static const struct identity local_system = {L"NT AUTHORITY", L"SYSTEM", SECURITY_MANDATORY_SYSTEM_RID, TRUE};
 static const struct identity client = {L"WINHOST", L"Administrator", SECURITY_MANDATORY_HIGH_RID, TRUE};
 static const BYTE local_system_sid[12] = {1, 1, 0, 0, 0, 0, 0, 5 /* NT */, SECURITY_LOCAL_SYSTEM_RID};
+
+/* SERVICE_ACCOUNT_PASSWORD of lmaccess.h. */
+static const WCHAR managed_password[] = L"_SA_{262E99C9-6160-4871-ACEC-4E61736B6F21}";
 
 /* ---- what is known of tokens --------------------------------------------------------------------- */
 
@@ -106,12 +110,26 @@ static BOOL password_is_right(const WCHAR *user, const WCHAR *password)
 	return found;
 }
 
+/* Windows's own accounts for services have no password, and of a managed one Windows has it. */
+static BOOL is_of_service(const WCHAR *user, const WCHAR *domain, const WCHAR *password)
+{
+	if (!lstrcmpiW(domain ? domain : L"", L"NT AUTHORITY"))
+		return !password && (!lstrcmpiW(user, L"LocalService") || !lstrcmpiW(user, L"NetworkService"));
+	return !lstrcmpiW(user, L"web$") && password && !lstrcmpW(password, managed_password);
+}
+
 static BOOL WINAPI log_on(const WCHAR *user, const WCHAR *domain, const WCHAR *password, DWORD type, DWORD provider,
 			  HANDLE *token)
 {
 	struct identity identity = {.integrity = SECURITY_MANDATORY_MEDIUM_RID, .administrator = FALSE};
-	(void)type, (void)provider;
-	if (!password_is_right(user, password ? password : L"")) {
+	(void)provider;
+	if (is_of_service(user, domain, password)) {
+		if (type != LOGON32_LOGON_SERVICE) {
+			SetLastError(ERROR_LOGON_TYPE_NOT_GRANTED);
+			return FALSE;
+		}
+		identity.integrity = SECURITY_MANDATORY_SYSTEM_RID;
+	} else if (type != LOGON32_LOGON_INTERACTIVE || !password_is_right(user, password ? password : L"")) {
 		SetLastError(ERROR_LOGON_FAILURE);
 		return FALSE;
 	}

@@ -100,7 +100,18 @@ fn a_process_runs_as_the_user_that_is_named_by_stand_in() {
         }
         let options = json!({ "process_username": unicode_name, "process_password": unicode_password });
         assert_eq!(host.probe("env USERNAME", &options).text("stdout").trim_end(), unicode_name);
-        for system in ["System", "SYSTEM"] {
+        for (service, seen) in [
+            (r"NT AUTHORITY\NetworkService", r"nt authority\networkservice"),
+            (r"nt authority\network service", r"nt authority\networkservice"),
+            ("LocalService", r"nt authority\localservice"),
+            (r"EXAMPLE\web$", r"example\web$"),
+        ] {
+            if std::env::var_os("PSEXEC_SERVICE_EXE").is_none() {
+                let options = json!({ "executable": "whoami.exe", "process_username": service });
+                assert_eq!(whoami(options), seen);
+            }
+        }
+        for system in ["System", "SYSTEM", r"NT AUTHORITY\SYSTEM"] {
             let options = json!({ "executable": "whoami.exe", "process_username": system });
             assert_eq!(whoami(options), r"nt authority\system");
         }
