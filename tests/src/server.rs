@@ -1,7 +1,7 @@
 //! Servers between or in place of the host.
 
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
@@ -38,8 +38,13 @@ pub struct Recorder {
 impl Recorder {
     /// Listens on a free port of the loopback, until this program ends.
     pub fn start(host: (&str, u16)) -> io::Result<Self> {
+        Self::start_on((Ipv4Addr::LOCALHOST, 0).into(), host)
+    }
+
+    /// Like [`Self::start`], on another of this machine's addresses.
+    pub fn start_on(address: SocketAddr, host: (&str, u16)) -> io::Result<Self> {
         let host = (host.0.to_owned(), host.1);
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let listener = TcpListener::bind(address)?;
         let recorder = Self { port: listener.local_addr()?.port(), recorded: Arc::default() };
         let recorded = Arc::clone(&recorder.recorded);
         thread::spawn(move || {

@@ -1,8 +1,11 @@
 //! Connections that fail, and what passes over those that do not.
 
+use std::fs;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
 use end_to_end::host::{Host, on_host};
+use end_to_end::report::not_run;
 use end_to_end::server::{Recorder, SilentServer, refused_port};
 use paexec::Naming;
 use serde_json::{Value, json};
@@ -139,4 +142,59 @@ fn encryption_hides_everything_and_its_absence_does_not() {
             }
         }
     });
+}
+
+#[test]
+fn an_ipv6_address_may_have_brackets_and_a_zone() {
+    on_host(|host| {
+        let loopback = SocketAddr::from((Ipv6Addr::LOCALHOST, 0));
+        assert_reached(host, loopback, &["::1", "[::1]"], "--1.ipv6-literal.net");
+        match link_local() {
+            Some((address, zone)) => {
+                let name = address.ip().to_string();
+                let unc = format!("{}.ipv6-literal.net", name.replace(':', "-"));
+                let forms = [format!("{name}%{zone}"), format!("[{name}%{zone}]")];
+                assert_reached(host, address, &forms.each_ref().map(String::as_str), &unc);
+            }
+            None => not_run("this machine has no link-local address, so that no zone can be tried"),
+        }
+    });
+}
+
+/// The dot is for the resolver: Windows knows no host of such a name.
+#[test]
+fn a_dot_at_the_end_of_a_name_goes_no_further_than_the_resolver() {
+    on_host(|host| {
+        let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        assert_reached(host, loopback, &["localhost."], "localhost");
+    });
+}
+
+/// Fails unless a process runs when the host is called so, and is called `unc` towards the host.
+#[track_caller]
+fn assert_reached(host: &Host, address: SocketAddr, names: &[&str], unc: &str) {
+    let options = host.options(&json!({}));
+    let behind = (options["hostname"].as_str().expect("a name"), host.port());
+    for name in names {
+        let recorder = Recorder::start_on(address, behind).expect("a recorder");
+        let options = json!({ "hostname": name, "port": recorder.port(), "encrypt": false });
+        host.probe("exit 3", &options).assert_ran(3);
+        let path: Vec<u8> = format!(r"\\{unc}\IPC$").encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert!(recorder.has_seen(&path), "{name}");
+    }
+}
+
+/// An address of this machine that needs a zone, and that.
+fn link_local() -> Option<(SocketAddr, String)> {
+    let interfaces = fs::read_to_string("/proc/net/if_inet6").ok()?;
+    interfaces.lines().find_map(|line| {
+        let mut fields = line.split_whitespace();
+        let address = u128::from_str_radix(fields.next()?, 16).ok()?;
+        let index = u32::from_str_radix(fields.next()?, 16).ok()?;
+        let address = Ipv6Addr::from_bits(address);
+        let is_link_local = address.segments()[0] == 0xfe80;
+        is_link_local.then(|| {
+            (SocketAddrV6::new(address, 0, 0, index).into(), fields.last().unwrap_or_default().to_owned())
+        })
+    })
 }

@@ -3,10 +3,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use socket2::{SockRef, TcpKeepalive};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
-
 use negotiate_auth::{
     Authentication, ChannelBindings, Credentials, KerberosError, Mechanism, ServiceClass, Target,
 };
@@ -15,7 +11,9 @@ use smb_client::{Encryption, Negotiated, NtStatus, Session, SessionId};
 use crate::connection::Connection;
 use crate::deployment::SILENCE;
 use crate::error::{At, CredentialsError, ErrorKind, Failure, Step};
+use crate::host_name::HostName;
 use crate::report::Warning;
+use crate::tcp;
 use crate::trace::Trace;
 use crate::waiting::within;
 
@@ -28,12 +26,14 @@ pub(crate) async fn connect(
     warnings: &mut Vec<Warning>,
 ) -> Result<Session, Failure> {
     let bound = connection.timeout;
-    let host = connection.host.as_str();
+    let host = HostName::new(&connection.host);
 
     let addresses = within(bound, resolve(host, connection.port)).await.at(Step::Resolve)?;
-    let stream = connect_tcp(&addresses, bound).await.at(Step::Connect)?;
-    trace
-        .note(format!("connected to {}", stream.peer_addr().map_or_else(|_| host.into(), |a| a.to_string())));
+    let stream = tcp::connect(&addresses, bound, UNACKNOWLEDGED).await.at(Step::Connect)?;
+    trace.note(format!(
+        "connected to {}",
+        stream.peer_addr().map_or_else(|_| connection.host.clone(), |a| a.to_string())
+    ));
 
     let negotiated = within(bound, Negotiated::negotiate(stream)).await.at(Step::Negotiate)?;
     let authentication = authentication(connection).at(Step::Authenticate)?;
@@ -69,7 +69,7 @@ fn authentication(connection: &Connection) -> Result<Authentication, ErrorKind> 
         credentials: credentials(connection)?,
         target: Target {
             service: ServiceClass::Cifs,
-            host: connection.host.clone(),
+            host: HostName::new(&connection.host).principal().into(),
             principal: connection.service_principal.clone(),
             channel_bindings: ChannelBindings::NONE,
         },
@@ -100,45 +100,15 @@ fn explain(error: ErrorKind, mechanism: &Mechanism) -> ErrorKind {
     }
 }
 
-async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, ErrorKind> {
-    // An IPv6 address may come in brackets, as in a URL.
-    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+async fn resolve(host: HostName<'_>, port: u16) -> Result<Vec<SocketAddr>, ErrorKind> {
     let addresses: Vec<_> =
-        tokio::net::lookup_host((bare, port)).await.map_err(ErrorKind::Resolve)?.collect();
+        tokio::net::lookup_host((host.to_look_up(), port)).await.map_err(ErrorKind::Resolve)?.collect();
     if addresses.is_empty() {
         return Err(ErrorKind::Resolve(io::ErrorKind::NotFound.into()));
     }
     Ok(addresses)
 }
 
-/// Tries the addresses in the resolver's order; one that does not answer leaves time for the others.
-async fn connect_tcp(addresses: &[SocketAddr], bound: Duration) -> Result<TcpStream, ErrorKind> {
-    let share = bound / u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
-    let mut failure = ErrorKind::TimedOut(bound);
-    for address in addresses {
-        match timeout(share, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
-                set_options(&stream)?;
-                return Ok(stream);
-            }
-            Ok(Err(error)) => failure = ErrorKind::Io(error),
-            Err(_) => failure = ErrorKind::TimedOut(bound),
-        }
-    }
-    Err(failure)
-}
-
-fn set_options(stream: &TcpStream) -> io::Result<()> {
-    // Each request goes out at once; Nagle's algorithm would hold it back for the last answer's acknowledgement.
-    stream.set_nodelay(true)?;
-    let socket = SockRef::from(stream);
-    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 4);
-    socket.set_tcp_keepalive(&keepalive)?;
-    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))
-}
-
-/// Silence after which TCP itself asks for a sign of life.
-const KEEPALIVE: Duration = Duration::from_secs(15);
 /// Time that sent bytes may stay unacknowledged before TCP gives up: the longest that a host may be silent. Where it may be
 /// less, smb-client says so first.
 const UNACKNOWLEDGED: Duration = SILENCE;

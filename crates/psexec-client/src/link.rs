@@ -8,6 +8,7 @@ use crate::connect::connect;
 use crate::connection::Connection;
 use crate::deployment::ServiceShares;
 use crate::error::{At, ErrorKind, Failure, Step};
+use crate::host_name::HostName;
 use crate::report::Warning;
 use crate::trace::Trace;
 use crate::waiting::{REQUEST, within};
@@ -104,7 +105,7 @@ impl Link {
 
     /// IPC$ and ADMIN$.
     pub(crate) async fn service_shares(&mut self) -> Result<ServiceShares, Failure> {
-        let (host, trace) = (&self.connection.host, &self.trace);
+        let (host, trace) = (&HostName::new(&self.connection.host).unc(), &self.trace);
         let line = line(&mut self.line, Step::ConnectIpc)?;
         if let Some(shares) = &line.service_shares {
             return Ok(shares.clone());
@@ -121,7 +122,7 @@ impl Link {
 
     /// The share of a drive.
     pub(crate) async fn drive(&mut self, share: &str) -> Result<Tree, Failure> {
-        let host = &self.connection.host;
+        let host = &HostName::new(&self.connection.host).unc();
         let line = line(&mut self.line, Step::ConnectDrive)?;
         if let Some(tree) = line.drives.get(share) {
             return Ok(tree.clone());
