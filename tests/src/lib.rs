@@ -6,6 +6,7 @@
 pub mod ansible;
 pub mod callgrind;
 pub mod crowd;
+pub mod examples;
 pub mod folders;
 pub mod host;
 pub mod interop;

@@ -7,6 +7,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use end_to_end::examples::{self, FOR_A_REAL_HOST};
 use end_to_end::host::{Host, Logon, on_named_host};
 use end_to_end::module::Task;
 use end_to_end::report::not_run;
@@ -387,6 +388,101 @@ fn a_lost_connection_leaves_no_restart_pending() {
         assert!(!left.contains("native.windows.psexec-"), "{left}");
         // What the next run of a quarter of an hour later would do; the file of the run that does it is in use.
         host.run(&program("cmd.exe", r"/c del /q C:\Windows\native.windows.psexec-*.exe"));
+    });
+}
+
+/// Their programs and arguments as they stand there; hosts and accounts are this host's.
+#[test]
+#[ignore = "needs a Windows host, which PSEXEC_TEST_HOST names"]
+fn the_documentations_examples_run() {
+    on_named_host(|host, user| {
+        let examples = examples::of_documentation().expect("the documentation's examples");
+        for (name, _) in FOR_A_REAL_HOST {
+            let example = examples.iter().find(|example| example.name == name).expect(name);
+            let mut options = example.options().expect("its options");
+            if !options.as_object().expect("options").contains_key("connection_password") {
+                not_run(&format!("{name}: no ticket is at hand"));
+                continue;
+            }
+            let is_of_another = options.get("process_password").is_some();
+            for option in ["hostname", "connection_username", "connection_password"] {
+                options.as_object_mut().expect("options").remove(option);
+            }
+            if is_of_another {
+                options = as_user(user, &options);
+            }
+            if options.to_string().contains("Enable-PSRemoting") {
+                let asked = host.run(&program("powershell.exe", "-NoProfile -Command Test-WSMan"));
+                if asked.result.get("rc") != Some(&json!(0)) {
+                    not_run(&format!("{name}: it would leave WinRM enabled, which it is not now"));
+                    continue;
+                }
+            }
+            if host.is_wine() {
+                not_run(&format!("{name}: Wine has nothing of it"));
+                continue;
+            }
+            let outcome = host.run(&options);
+            // Of a package that is not there: ERROR_INSTALL_PACKAGE_OPEN_FAILED.
+            let rc = if options["executable"] == "msiexec.exe" { 1619 } else { 0 };
+            outcome.assert_ran(rc);
+        }
+    });
+}
+
+/// What the documentation says of programs that find no console in their standard input.
+#[test]
+#[ignore = "needs a Windows host, which PSEXEC_TEST_HOST names"]
+fn programs_that_ask_a_console_have_another_way() {
+    on_named_host(|host, _| {
+        if host.is_wine() {
+            return not_run("Wine has other programs");
+        }
+        let cmd = |line: &str, stdin: &str| {
+            let mut options = program("cmd.exe", &format!("/c {line}"));
+            options["stdin"] = json!(stdin);
+            host.run(&options)
+        };
+        assert_ne!(cmd("timeout /t 1", "").number("rc"), 0);
+        cmd("ping -n 2 127.0.0.1 >nul", "").assert_ran(0);
+        assert_eq!(cmd("choice /c yn", "").number("rc"), 255);
+        cmd("choice /c yn", "n\n").assert_ran(2);
+        cmd("pause", "").assert_ran(0);
+    });
+}
+
+/// What the documentation says of Windows PowerShell's encodings, which PowerShell 7 has not in common.
+#[test]
+#[ignore = "needs a Windows host, which PSEXEC_TEST_HOST names"]
+fn windows_powershell_is_told_its_encodings() {
+    const WHOLE: &str = "-NoProfile -NonInteractive -Command \"& ([scriptblock]::Create((New-Object IO.StreamReader(\
+                         [Console]::OpenStandardInput(), [Text.Encoding]::UTF8)).ReadToEnd()))\"";
+
+    on_named_host(|host, _| {
+        if host.is_wine() {
+            return not_run("Wine has no Windows PowerShell");
+        }
+        let script =
+            "[Console]::OutputEncoding = [Text.Encoding]::UTF8\nWrite-Output 'Gr\u{fc}\u{df}e'\nexit 3\n";
+        let mut options = program("powershell.exe", WHOLE);
+        options["stdin"] = json!(script);
+        let outcome = host.run(&options);
+        outcome.assert_ran(3);
+        assert_eq!(outcome.text("stdout"), "Gr\u{fc}\u{df}e\r\n");
+
+        let script = "$ErrorActionPreference = 'Stop'\nthrow 'wrong'\n";
+        options["stdin"] = json!(script);
+        let outcome = host.run(&options);
+        outcome.assert_ran(1);
+        assert!(!outcome.text("stderr").contains("#< CLIXML"), "{:?}", outcome.result);
+
+        // Write-Error 'wrong', in UTF-16 and Base64.
+        let encoded = "VwByAGkAdABlAC0ARQByAHIAbwByACAAJwB3AHIAbwBuAGcAJwA=";
+        let clixml = host.run(&program("powershell.exe", &format!("-NoProfile -EncodedCommand {encoded}")));
+        assert!(clixml.text("stderr").starts_with("#< CLIXML"), "{:?}", clixml.result);
+        let text = format!("-NoProfile -OutputFormat Text -EncodedCommand {encoded}");
+        let text = host.run(&program("powershell.exe", &text));
+        assert!(!text.text("stderr").contains("#< CLIXML"), "{:?}", text.result);
     });
 }
 

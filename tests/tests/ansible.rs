@@ -72,6 +72,30 @@ fn a_task_that_ansible_gives_up_leaves_nothing_running() {
     play_with_every_version("timeout.yml", &[], |_| {});
 }
 
+/// With what the documentation says to do about it.
+#[test]
+fn the_controller_has_an_environment_temporary_files_and_a_connection_of_its_own() {
+    on_lab(|host, _| {
+        with_every_version(|version| {
+            let folder = Scratch::new(version, "controller");
+            let noexec = folder.0.join("noexec");
+            fs::create_dir_all(&noexec).expect("a folder");
+            let options = host.options(&json!({}));
+            let values = json!({ "host": options, "noexec": noexec });
+            let variables = folder.write("variables.json", &values.to_string());
+            let ansible = version.command("ansible-playbook").expect("ansible-playbook");
+            // Seen by what it starts alone, and gone with it.
+            let mut play = Command::new("unshare");
+            play.args(["--mount", "/bin/sh", "-c", r#"mount -t tmpfs -o noexec none "$0" && exec "$@""#]);
+            play.arg(&noexec).arg(ansible.get_program()).arg(playbook("controller.yml"));
+            play.arg("--inventory").arg(playbook("winrm.yml"));
+            play.arg("--extra-vars").arg(format!("@{}", variables.display()));
+            play.envs(ansible.get_envs().filter_map(|(name, value)| Some((name, value?))));
+            assert_no_secret(&succeed(&mut play));
+        });
+    });
+}
+
 #[test]
 fn nothing_is_done_in_check_mode() {
     play_with_every_version("check.yml", &["--check"], |_| {});

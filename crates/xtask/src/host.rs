@@ -16,6 +16,10 @@ const FOR_THE_LAB: [(&str, &str); 13] = [
     ("cleanup", "breaks connections by the hundred, and changes the host's disk"),
     ("cost", "has bounds that were found with the lab"),
     ("dialects", "changes the settings of the SMB server"),
+    (
+        "examples",
+        "gives the lab the names and the port of the examples; accounts.rs runs those for a real host",
+    ),
     ("hostile", "alters what the host says"),
     ("host", "calls the client and not the module, and looks at the host's drive"),
     ("interop", "installs programs of other projects on the host"),
