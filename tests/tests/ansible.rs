@@ -81,7 +81,7 @@ fn the_controller_has_an_environment_temporary_files_and_a_connection_of_its_own
             let noexec = folder.0.join("noexec");
             fs::create_dir_all(&noexec).expect("a folder");
             let options = host.options(&json!({}));
-            let values = json!({ "host": options, "noexec": noexec });
+            let values = json!({ "host": options, "noexec": noexec, "probe": host.probe_path() });
             let variables = folder.write("variables.json", &values.to_string());
             let ansible = version.command("ansible-playbook").expect("ansible-playbook");
             // Seen by what it starts alone, and gone with it.
