@@ -2,13 +2,16 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use end_to_end::folders::Public;
 use end_to_end::host::{Host, on_host};
+use end_to_end::module::{self, Outcome, Task};
 use end_to_end::report::not_run;
 use end_to_end::server::{Recorder, SilentServer, refused_port};
 use paexec::Naming;
 use serde_json::{Value, json};
+use socket2::{Domain, Socket, Type};
 
 const AUTHENTICATION: &str =
     "Received unexpected SMB response when opening the connection: Failed to authenticate over SMB: ";
@@ -165,18 +168,100 @@ fn an_ipv6_address_may_have_brackets_and_a_zone() {
 #[test]
 fn a_dot_at_the_end_of_a_name_goes_no_further_than_the_resolver() {
     on_host(|host| {
-        let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        assert_reached(host, loopback, &["localhost."], "localhost");
+        let recorder = Recorder::start((&address(host), host.port())).expect("a recorder");
+        let options = json!({ "hostname": "with-a-dot.", "port": recorder.port(), "encrypt": false });
+        let Some(outcome) = run_with_hosts(host, &options, "127.0.0.1 with-a-dot.\n") else { return };
+        outcome.assert_ran(3);
+        let utf16 = |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_le_bytes).collect() };
+        assert!(
+            recorder.has_seen(&utf16(r"\\with-a-dot\IPC$")) && recorder.has_seen(&utf16("cifs/with-a-dot"))
+        );
+        assert!(!recorder.has_seen(&utf16("with-a-dot.")));
     });
+}
+
+/// Each of them would have an eighth of the time, were it not for the others.
+#[test]
+fn a_name_with_dead_addresses_is_reached_at_the_one_that_lives() {
+    on_host(|host| {
+        // The resolver puts it behind those that have more in common with our own address.
+        let alive = SocketAddr::from((Ipv4Addr::new(127, 128, 0, 1), 0));
+        let recorder = Recorder::start_on(alive, (&address(host), host.port())).expect("a recorder");
+        let dead: Vec<_> =
+            (2..9).map(|last| DeadAddress::new(Ipv4Addr::new(127, 0, 0, last), recorder.port())).collect();
+        let names: String = (2..9).map(|last| format!("127.0.0.{last} of-eight-addresses\n")).collect();
+        let options = json!({
+            "hostname": "of-eight-addresses",
+            "port": recorder.port(),
+            "connection_timeout": 5,
+            "_ansible_verbosity": 3,
+        });
+        let hosts = names + "127.128.0.1 of-eight-addresses\n";
+        let Some(outcome) = run_with_hosts(host, &options, &hosts) else { return };
+        outcome.assert_ran(3);
+        drop(dead);
+        let trace = outcome.result["trace"].to_string();
+        let connected = trace.split('"').find_map(|step| step.split_once(" s connected to 127.128.0.1:"));
+        let seconds: f64 =
+            connected.and_then(|(time, _)| time.parse().ok()).unwrap_or_else(|| panic!("{trace}"));
+        assert!((1.7..3.5).contains(&seconds), "connected after {seconds} s");
+    });
+}
+
+/// Runs `exit 3` on the host, with this for /etc/hosts. `None`, and said so, where that takes rights that we have not.
+#[track_caller]
+fn run_with_hosts(host: &Host, options: &Value, hosts: &str) -> Option<Outcome> {
+    let public = Public::make().expect("a folder");
+    let file = public.path().join("hosts");
+    fs::write(&file, hosts).expect("a file");
+    let task = Task::new(&host.options(&host.probe_options("exit 3", options))).expect("a task");
+    let script = r#"mount --bind "$0" /etc/hosts && exec "$@""#;
+    let under = ["unshare", "--mount", "/bin/sh", "-c", script, &file.to_string_lossy()].map(str::to_owned);
+    let mut module = task.command_under(&under).expect("the module");
+    let started = Instant::now();
+    let output = module.output().expect("unshare starts");
+    if output.stdout.is_empty() {
+        not_run(&format!("no other /etc/hosts is to be had: {}", String::from_utf8_lossy(&output.stderr)));
+        return None;
+    }
+    Some(module::outcome(&output, started.elapsed()).expect("one JSON object"))
+}
+
+fn address(host: &Host) -> String {
+    host.options(&json!({}))["hostname"].as_str().expect("a name").to_owned()
+}
+
+/// An address of this machine that answers nobody: the queue for its port is full.
+struct DeadAddress {
+    _listener: Socket,
+    _queue: Vec<Socket>,
+}
+
+impl DeadAddress {
+    fn new(address: Ipv4Addr, port: u16) -> Self {
+        let address = SocketAddr::from((address, port)).into();
+        let socket = || Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        let listener = socket();
+        listener.bind(&address).expect("the port");
+        listener.listen(0).expect("a queue");
+        let mut queue = Vec::new();
+        loop {
+            let socket = socket();
+            let is_full = socket.connect_timeout(&address, Duration::from_millis(200)).is_err();
+            queue.push(socket);
+            if is_full {
+                return Self { _listener: listener, _queue: queue };
+            }
+        }
+    }
 }
 
 /// Fails unless a process runs when the host is called so, and is called `unc` towards the host.
 #[track_caller]
 fn assert_reached(host: &Host, address: SocketAddr, names: &[&str], unc: &str) {
-    let options = host.options(&json!({}));
-    let behind = (options["hostname"].as_str().expect("a name"), host.port());
+    let behind = self::address(host);
     for name in names {
-        let recorder = Recorder::start_on(address, behind).expect("a recorder");
+        let recorder = Recorder::start_on(address, (&behind, host.port())).expect("a recorder");
         let options = json!({ "hostname": name, "port": recorder.port(), "encrypt": false });
         host.probe("exit 3", &options).assert_ran(3);
         let path: Vec<u8> = format!(r"\\{unc}\IPC$").encode_utf16().flat_map(u16::to_le_bytes).collect();

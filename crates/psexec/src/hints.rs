@@ -258,6 +258,10 @@ fn share_hint(status: NtStatus, circumstances: &Circumstances) -> Option<String>
             "The host does not share ADMIN$: see AutoShareServer and AutoShareWks below \
              HKLM\\SYSTEM\\CurrentControlSet\\Services\\LanmanServer\\Parameters, which must not be 0."
         }
+        NtStatus::PORT_MESSAGE_TOO_LONG => {
+            "The host's pipes, such as Samba's, take less than the command line of this task: hand the data over in stdin, or \
+             copy it to the host as a file that the program reads."
+        }
         NtStatus::DISK_FULL => "There is no room left on the disk that holds Windows.",
         NtStatus::SHARING_VIOLATION | NtStatus::DELETE_PENDING => {
             return Some(format!(
