@@ -67,13 +67,17 @@ fn a_script_that_fails_lets_its_example_fail() {
             assert_eq!(output.status.code(), Some(2), "{shown}");
             assert!(shown.contains("\"rc\": 1,") && shown.contains("Enable-PSRemoting"), "{shown}");
 
+            // One that is typed says nothing of it if it goes on.
             let typed = playbook.replace(WHOLE, "-NoProfile -NonInteractive -Command -");
             assert_ne!(typed, playbook, "another form of it");
+            let typed = typed.replace(LAST_LINE, &format!("{LAST_LINE}\n          Write-Output behind"));
             let typed = names.play(Version::Newest, &typed);
             assert!(typed.status.success(), "{}", text(&typed));
         }
     });
 }
+
+const LAST_LINE: &str = "Enable-PSRemoting -Force -SkipNetworkProfileCheck";
 
 /// The form that README and the documentation show.
 const WHOLE: &str = ">-\n          -NoProfile -NonInteractive -Command \"& ([scriptblock]::Create((New-Object\n          \
