@@ -66,20 +66,22 @@ impl Circumstances {
             executable: "cmd.exe".to_owned(),
             working_directory: String::new(),
             process_user: ProcessUser::Connection,
-            service: ServiceImage::Embedded(b"service"),
+            service: ServiceImage::Embedded { x86_64: b"service", x86: None },
         }
     }
 
     /// Which file to allow, for whoever looks after the host's security.
     fn service_file(&self) -> String {
-        let (naming, image) = match &self.service {
-            ServiceImage::Embedded(image) => (Naming::Own, Some((*image).to_owned())),
-            ServiceImage::File(path) => (Naming::PaExec, std::fs::read(path).ok()),
+        let (naming, image, other) = match &self.service {
+            ServiceImage::Embedded { x86_64, x86 } => (Naming::Own, Some((*x86_64).to_owned()), *x86),
+            ServiceImage::File(path) => (Naming::PaExec, std::fs::read(path).ok(), None),
         };
         let pattern = format!("{}*.exe in the Windows folder", naming.prefix());
         let Some(image) = image else { return pattern };
-        let hash: String = Sha256::digest(image).iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{pattern}, or the file whose SHA-256 is {hash}")
+        let hash =
+            |image: &[u8]| Sha256::digest(image).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let other = other.map(|other| format!(" (on 32-bit Windows {})", hash(other))).unwrap_or_default();
+        format!("{pattern}, or the file whose SHA-256 is {}{other}", hash(&image))
     }
 }
 

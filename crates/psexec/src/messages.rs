@@ -38,7 +38,9 @@ pub(crate) fn word(warning: &Warning) -> String {
         Warning::FileNotRemoved { file, error } => {
             format!("The file {file} could not be removed from ADMIN$: {error}")
         }
-        Warning::PutFileNotRemoved { path, error } => format!("The file {path} could not be removed: {error}"),
+        Warning::PutFileNotRemoved { path, error } => {
+            format!("The file {path} could not be removed: {error}")
+        }
         Warning::ProcessLeftRunning { service } => format!(
             "The process may still be running. The service {service} removes itself when it has ended."
         ),

@@ -49,7 +49,8 @@ pub(crate) fn run() -> Result<PathBuf> {
         ensure!(service.exists(), "the build has not left {}", service.display());
         let systems = if is_for_windows_7(architecture) { "Windows 7" } else { "Windows 10" };
         // What security software may be told to allow; the module names it where it was not.
-        let hash: String = Sha256::digest(fs::read(&service)?).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash: String =
+            Sha256::digest(fs::read(&service)?).iter().map(|byte| format!("{byte:02x}")).collect();
         println!("  {} ({}, for {systems} and later, SHA-256 {hash})", service.display(), size(&service)?);
     }
     Ok(module)

@@ -11,7 +11,7 @@ use crate::{build, packages, step};
 const FOR_ANY_HOST: [&str; 4] = ["connection", "process", "many", "accounts"];
 
 /// Those that no other host than the lab can.
-const FOR_THE_LAB: [(&str, &str); 13] = [
+const FOR_THE_LAB: [(&str, &str); 14] = [
     ("ansible", "tests Ansible, and its playbooks put the password on command lines"),
     ("cleanup", "breaks connections by the hundred, and changes the host's disk"),
     ("cost", "has bounds that were found with the lab"),
