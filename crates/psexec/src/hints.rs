@@ -31,6 +31,8 @@ enum ProcessUser {
     /// The connecting user's, by a network logon.
     Connection,
     System,
+    /// One that Windows logs on without a password of ours.
+    OfService,
     Named {
         username: String,
         password_is_empty: bool,
@@ -48,6 +50,9 @@ impl Circumstances {
             process_user: match &process.account {
                 Account::Connection => ProcessUser::Connection,
                 Account::System => ProcessUser::System,
+                Account::User { username, password } if password.is_empty() && is_of_service(username) => {
+                    ProcessUser::OfService
+                }
                 Account::User { username, password } => {
                     ProcessUser::Named { username: username.clone(), password_is_empty: password.is_empty() }
                 }
@@ -83,6 +88,11 @@ impl Circumstances {
         let other = other.map(|other| format!(" (on 32-bit Windows {})", hash(other))).unwrap_or_default();
         format!("{pattern}, or the file whose SHA-256 is {}{other}", hash(&image))
     }
+}
+
+/// Whether the service logs this account on as a service if there is no password.
+fn is_of_service(username: &str) -> bool {
+    username.ends_with('$') || username.starts_with(r"NT AUTHORITY\")
 }
 
 /// The sentences for the user, if there is something to be done.
@@ -391,6 +401,9 @@ fn process_hint(text: &str, circumstances: &Circumstances) -> Option<String> {
         }
         _ => {}
     }
+    if code == win32::ERROR_LOGON_FAILURE && matches!(process_user, ProcessUser::OfService) {
+        return Some(OF_SERVICE.to_owned());
+    }
     let mistake = match (code, process_user) {
         (
             win32::ERROR_LOGON_FAILURE | win32::ERROR_ACCOUNT_RESTRICTION | win32::ERROR_INVALID_PARAMETER,
@@ -462,6 +475,9 @@ const ACCESS_DENIED: &str = "The account must be a member of the host's group Ad
     a local account other than the built-in Administrator, then remote UAC strips it of its rights, until the host's \
     registry has LocalAccountTokenFilterPolicy (REG_DWORD) = 1 in \
     HKLM\\SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Policies\\System.";
+
+const OF_SERVICE: &str = "The host does not log this account on without a password. A managed service account has to be \
+    installed there (Test-ADServiceAccount), and PAExec.exe in the place of the module's own service knows of none.";
 
 const ENCRYPTION: &str = "Hosts encrypt since Windows 8 and Windows Server 2012. With encrypt: no the module goes \
     on without, and then whoever is on the way between can read everything: the command, its input and output, and \
