@@ -78,8 +78,12 @@ fn the_controller_has_an_environment_temporary_files_and_a_connection_of_its_own
     on_lab(|host, _| {
         with_every_version(|version| {
             let folder = Scratch::new(version, "controller");
-            let noexec = folder.0.join("noexec");
+            // In no path with a space, in which Ansible itself starts no module.
+            let name = format!("native-windows-{}-{}", std::process::id(), version.number());
+            let beside = std::env::temp_dir().join(&name);
+            let (noexec, elsewhere) = (beside.join("noexec"), beside.join("noexec-not"));
             fs::create_dir_all(&noexec).expect("a folder");
+            fs::create_dir_all(&elsewhere).expect("a folder");
             let options = host.options(&json!({}));
             let values = json!({ "host": options, "noexec": noexec, "probe": host.probe_path() });
             let variables = folder.write("variables.json", &values.to_string());
@@ -92,6 +96,7 @@ fn the_controller_has_an_environment_temporary_files_and_a_connection_of_its_own
             play.arg("--extra-vars").arg(format!("@{}", variables.display()));
             play.envs(ansible.get_envs().filter_map(|(name, value)| Some((name, value?))));
             assert_no_secret(&succeed(&mut play));
+            fs::remove_dir_all(&beside).expect("the folder is there");
         });
     });
 }

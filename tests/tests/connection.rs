@@ -88,7 +88,7 @@ fn system_is_the_local_system_by_its_full_name_as_well() {
         assert_told(
             host,
             &json!({ "executable": "cmd.exe", "process_username": "deploy" }),
-            r"Without a password Windows runs System, NT AUTHORITY\LocalService, NT AUTHORITY\NetworkService",
+            "required together when not running as System: process_username, process_password",
         );
     });
 }

@@ -63,7 +63,7 @@ impl System {
     }
 
     /// A program of the chroot, still without its arguments.
-    pub(super) fn command(self, program: &str) -> Command {
+    pub fn command(self, program: &str) -> Command {
         const ENTER: &str = r#"
             root=$1 labs=$2; shift 2
             echo winhost > /proc/sys/kernel/hostname &&

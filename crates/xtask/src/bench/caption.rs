@@ -7,6 +7,7 @@ use std::thread;
 
 use anyhow::{Context, Result, ensure};
 use end_to_end::ansible::Version;
+use end_to_end::lab::System;
 use end_to_end::{folders, interop};
 
 /// Whose figures they are.
@@ -29,7 +30,7 @@ pub(super) fn host() -> Result<String> {
     let processors = thread::available_parallelism().map_or(1, |count| count.get());
     Ok(format!(
         "host: the project's lab with 32-bit programs, {}, on the same machine: {processors} processors{}, Linux {}",
-        printed("/usr/sbin/smbd", &["--version"])?.replace("Version", "smbd"),
+        said(System::chosen().command("/usr/sbin/smbd").arg("--version"))?.replace("Version", "smbd"),
         model().map(|name| format!(" ({name})")).unwrap_or_default(),
         kernel.trim(),
     ))
@@ -80,7 +81,12 @@ fn model() -> Option<String> {
 }
 
 fn printed(program: &str, arguments: &[&str]) -> Result<String> {
-    let output = Command::new(program).args(arguments).output().with_context(|| program.to_owned())?;
+    said(Command::new(program).args(arguments))
+}
+
+fn said(command: &mut Command) -> Result<String> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = command.output().with_context(|| program.clone())?;
     ensure!(output.status.success(), "{program} failed");
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
