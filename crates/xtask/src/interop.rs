@@ -31,6 +31,13 @@ const NOT_WITH_PAEXEC: [(&str, &str); 4] = [
     ("output_that_is_not_utf_8_is_read_in_the_hosts_code_page", "it does not tell the host's code pages"),
 ];
 
+/// Tests of accounts in which PAExec.exe, with the stand-ins in Wine, now and then ends without an answer to START_APP, when the
+/// process is to be the connecting user's.
+const NOT_RELIABLY_WITH_PAEXEC: [&str; 2] = [
+    "a_process_runs_as_the_user_that_is_named_by_stand_in",
+    "an_interactive_process_is_the_connecting_users_by_stand_in",
+];
+
 /// The interoperability alone.
 pub(crate) fn run() -> Result<()> {
     let mut report = Report::default();
@@ -67,6 +74,11 @@ fn paexec_for_our_service(report: &mut Report) -> Result<()> {
     let mut accounts = build::cargo();
     accounts.args(["test", "--package", "end-to-end", "--test", "interop", "--", "by_stand_in"]);
     accounts.env("PSEXEC_SERVICE_EXE", &service);
+    for test in NOT_RELIABLY_WITH_PAEXEC {
+        accounts.args(["--skip", test]);
+        let reason = "as the connecting user it ends now and then without an answer, by stand-in";
+        report.left_out(&format!("PAExec.exe for our service, {test}"), reason);
+    }
     report.tests("PAExec.exe for our service, accounts by stand-ins", &mut accounts)?;
 
     // Not the playbooks: of PAExec.exe, stopped right after its process, one in hundreds does not end and stays behind.
