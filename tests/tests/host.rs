@@ -121,6 +121,7 @@ fn what_was_put_is_taken_away_at_the_end_but_for_what_is_kept() {
             for path in [&one, &two] {
                 host.put(path, &mut &b"content"[..]).await.expect("put");
             }
+            host.put(&one, &mut &b"other"[..]).await.expect_err("it is there");
             host.keep(&two);
         });
         assert!(!one_there.exists());

@@ -84,7 +84,7 @@ impl Host {
             put.push(path.clone());
             let written = transfer::put(&drive, path.name(), content).await;
             if written.as_ref().is_err_and(ErrorKind::is_collision) {
-                put.retain(|recorded| recorded != path); // somebody else's
+                put.pop(); // somebody else's, or already recorded
             }
             written.at(Step::Put)
         };
