@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 
 use crate::lab::{ADMINISTRATOR, Form, Lab, LabOptions, Snapshot, powershell};
 use crate::module::{Outcome, Task};
-use crate::report::not_run;
+use crate::report::{counted, not_run};
 pub use named::{HOST, Logon, Named, VARIABLES};
 pub use profile::ProfilePlan;
 use share::Share;
@@ -241,17 +241,42 @@ impl Host {
     pub fn assert_clean_within(&self, before: &Snapshot, patience: Duration) -> Result<()> {
         const PAUSE: Duration = Duration::from_millis(20);
 
-        let started = Instant::now();
+        // Of our own service nothing is left, ever.
+        let mut patient_with_paexec = env::var_os("PSEXEC_SERVICE_EXE").is_some();
+        let mut started = Instant::now();
         loop {
             let left = self.snapshot()?.since(before);
             if left.is_empty() {
                 return Ok(());
             }
             if started.elapsed() > patience {
-                bail!("left on the host: {}", left.join(", "));
+                if !patient_with_paexec || !self.end_stuck_paexec(&left)? {
+                    bail!("left on the host: {}", left.join(", "));
+                }
+                (patient_with_paexec, started) = (false, Instant::now());
             }
             thread::sleep(PAUSE);
         }
+    }
+
+    /// PAExec.exe in Wine, one time in hundreds, takes its STOP and does not end; that is neither ours nor seen on Windows.
+    /// Ends the one process that is left of it, and says so: its service has to go then, as one does that is marked for
+    /// deletion. Whether there was nothing else.
+    fn end_stuck_paexec(&self, left: &[String]) -> Result<bool> {
+        let (Some(lab), [service, process]) = (self.lab(), left) else { return Ok(false) };
+        let Some(name) = service.strip_prefix("service PAExec-") else { return Ok(false) };
+        let Some((id, program)) =
+            process.strip_prefix("process ").and_then(|process| process.split_once(' '))
+        else {
+            return Ok(false);
+        };
+        if program != format!("PAExec-{name}.exe") {
+            return Ok(false);
+        }
+        let ended = lab.run_program("taskkill.exe", &["/f", "/pid", id])?;
+        ensure!(ended.status.success(), "taskkill: {}", String::from_utf8_lossy(&ended.stdout));
+        counted("PAExec.exe did not end when it was told to: 1 time, at most 1 in a test");
+        Ok(true)
     }
 
     /// Takes away what tests that failed have left on a named host since: processes of the probe, and files that bear

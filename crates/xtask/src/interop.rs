@@ -21,7 +21,7 @@ const COLLECTIONS_FROM: &str = "ansible==12.3.0";
 const COLLECTIONS: [&str; 2] = ["community/windows", "ansible/windows"];
 
 /// Tests of processes that PAExec.exe cannot pass.
-const NOT_WITH_PAEXEC: [(&str, &str); 4] = [
+const NOT_WITH_PAEXEC: [(&str, &str); 5] = [
     ("a_time_out_ends_the_whole_tree", "it ends the process itself, whose children live on"),
     (
         "a_module_that_is_terminated_answers_and_ends_the_process",
@@ -29,6 +29,7 @@ const NOT_WITH_PAEXEC: [(&str, &str); 4] = [
     ),
     ("a_command_line_may_be_as_long_as_windows_takes_it", "it ends when it is sent settings as long as that"),
     ("output_that_is_not_utf_8_is_read_in_the_hosts_code_page", "it does not tell the host's code pages"),
+    ("twenty_runs_at_once_keep_apart", "of many at once, one in hundreds never answers in Wine"),
 ];
 
 /// Tests of accounts in which PAExec.exe, with the stand-ins in Wine, now and then ends without an answer to START_APP, when the
