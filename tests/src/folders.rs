@@ -30,9 +30,15 @@ pub fn labs() -> PathBuf {
     target().join("lab")
 }
 
-/// The module, as it stands in the collection.
+/// The module's program for machines like this one, as it stands in the collection.
 pub fn module() -> PathBuf {
-    repository().join("plugins/modules/psexec")
+    repository().join(program())
+}
+
+/// Where the collection has the module's program for machines like this one. Ansible's own lists of modules leave out what
+/// begins with two underscores.
+pub fn program() -> String {
+    format!("plugins/modules/__psexec_linux_{}", env::consts::ARCH)
 }
 
 /// Where Ansible is installed, each version in a virtual environment of its own.

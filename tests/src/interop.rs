@@ -46,7 +46,7 @@ pub fn upstream() -> Result<Command> {
 
     let mut python = Command::new(environment().join("bin/python"));
     // Ansible's part of it comes from an environment of its own.
-    python.env("PYTHONPATH", site_packages(&Version::Newest.environment())?);
+    python.env("PYTHONPATH", site_packages(&Version::Usual.environment())?);
     python.env("PYTHONDONTWRITEBYTECODE", "1").env("LC_ALL", "C.UTF-8");
     python.arg(collections().join(MODULE));
     Ok(python)

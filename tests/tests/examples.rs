@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use end_to_end::ansible::{Version, with_every_version};
+use end_to_end::ansible::{Version, with_oldest_and_usual_version};
 use end_to_end::examples::{self, FOR_A_REAL_HOST};
 use end_to_end::folders;
 use end_to_end::host::{Host, on_lab, on_powershell_lab};
@@ -35,7 +35,7 @@ fn every_example_that_the_lab_can_run_runs() {
         let is_for_a_real_host = |name: &str| FOR_A_REAL_HOST.iter().any(|(other, _)| *other == name);
         let mut count = 0;
         for example in examples.iter().filter(|example| !is_for_a_real_host(&example.name)) {
-            let shown = names.play(Version::Newest, &example.playbook());
+            let shown = names.play(Version::Usual, &example.playbook());
             assert!(shown.status.success(), "{}: {}", example.name, text(&shown));
             count += 1;
         }
@@ -62,7 +62,7 @@ fn a_script_that_fails_lets_its_example_fail() {
         // What it says of its host it says to an inventory.
         let of_documentation = example.playbook().replace("hosts: localhost", "hosts: windows");
         for playbook in [of_documentation, examples::playbook_of_readme().expect("README's playbook")] {
-            let output = names.play(Version::Newest, &playbook);
+            let output = names.play(Version::Usual, &playbook);
             let shown = text(&output);
             assert_eq!(output.status.code(), Some(2), "{shown}");
             assert!(shown.contains("\"rc\": 1,") && shown.contains("Enable-PSRemoting"), "{shown}");
@@ -71,7 +71,7 @@ fn a_script_that_fails_lets_its_example_fail() {
             let typed = playbook.replace(WHOLE, "-NoProfile -NonInteractive -Command -");
             assert_ne!(typed, playbook, "another form of it");
             let typed = typed.replace(LAST_LINE, &format!("{LAST_LINE}\n          Write-Output behind"));
-            let typed = names.play(Version::Newest, &typed);
+            let typed = names.play(Version::Usual, &typed);
             assert!(typed.status.success(), "{}", text(&typed));
         }
     });
@@ -88,7 +88,7 @@ fn the_command_line_of_the_readme_runs() {
     on_lab(|host, _| {
         let Some(names) = Names::of(host) else { return };
         let line = examples::command_of_readme(ADMINISTRATOR.password).expect("README's command line");
-        with_every_version(|version| {
+        with_oldest_and_usual_version(|version| {
             let ansible = version.command("ansible").expect("ansible");
             let mut shell = names.within(&ansible, &["/bin/sh".into(), "-c".into(), line.clone().into()]);
             let bin = version.environment().join("bin");

@@ -5,7 +5,7 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use end_to_end::ansible::{Version, with_every_version};
+use end_to_end::ansible::{Version, with_oldest_and_usual_version};
 use end_to_end::host::{Host, on_powershell_lab};
 use end_to_end::lab::{Lab, System};
 use end_to_end::module::Outcome;
@@ -192,7 +192,7 @@ fn ten_at_once_keep_apart() {
 #[test]
 fn ansibles_win_ping_answers() {
     on_powershell_lab(|host, _| {
-        with_every_version(|version| {
+        with_oldest_and_usual_version(|version| {
             let answer = task(host, version, "win_ping", "data='Grüße'");
             assert_eq!(answer["ping"], "Grüße", "{answer:#}");
         });
@@ -202,7 +202,7 @@ fn ansibles_win_ping_answers() {
 #[test]
 fn ansibles_win_command_runs_a_program() {
     on_powershell_lab(|host, _| {
-        with_every_version(|version| {
+        with_oldest_and_usual_version(|version| {
             let answer = task(host, version, "win_command", "cmd.exe /c echo hi");
             assert_eq!((&answer["rc"], &answer["stdout"]), (&json!(0), &json!("hi\r\n")), "{answer:#}");
         });
@@ -212,7 +212,7 @@ fn ansibles_win_command_runs_a_program() {
 #[test]
 fn ansibles_win_shell_runs_a_script() {
     on_powershell_lab(|host, _| {
-        with_every_version(|version| {
+        with_oldest_and_usual_version(|version| {
             let answer = task(host, version, "win_shell", "Write-Output hello; exit 3");
             assert_eq!((&answer["rc"], &answer["stdout"]), (&json!(3), &json!("hello\r\n")), "{answer:#}");
             assert_eq!(answer["failed"], true, "{answer:#}");
@@ -223,7 +223,7 @@ fn ansibles_win_shell_runs_a_script() {
 #[test]
 fn ansibles_win_file_makes_a_folder() {
     on_powershell_lab(|host, lab| {
-        with_every_version(|version| {
+        with_oldest_and_usual_version(|version| {
             let name = format!("made by {}", version.number());
             let answer = task(host, version, "win_file", &format!(r"path='C:\lab\{name}' state=directory"));
             assert_eq!(answer["changed"], true, "{answer:#}");
@@ -236,7 +236,7 @@ fn ansibles_win_file_makes_a_folder() {
 fn ansibles_win_stat_sees_a_file() {
     on_powershell_lab(|host, lab| {
         fs::write(lab.drive_c().join("lab/hello.txt"), "hello").expect("a file");
-        with_every_version(|version| {
+        with_oldest_and_usual_version(|version| {
             let answer = task(host, version, "win_stat", r"path=C:\lab\hello.txt");
             let stat = &answer["stat"];
             assert_eq!((&stat["exists"], &stat["size"]), (&json!(true), &json!(5)), "{answer:#}");
@@ -251,7 +251,7 @@ fn ansibles_setup_gathers_facts() {
         if System::chosen() == System::Debian12 {
             return not_run("on Wine 8 the module prints its facts, but does not end");
         }
-        with_every_version(|version| {
+        with_oldest_and_usual_version(|version| {
             let answer = task(host, version, "setup", "");
             let facts = &answer["ansible_facts"];
             assert_eq!(facts["ansible_system"], "Win32NT", "{answer:#}");

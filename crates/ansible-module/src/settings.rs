@@ -28,6 +28,9 @@ pub(crate) struct Settings {
 }
 
 const PREFIX: &str = "_ansible_";
+/// The one setting that is not ansible-core's: an action plugin tells the module's name, where core takes that of the
+/// program's file for it.
+const REAL_NAME: &str = "real_module_name";
 /// Settings that ansible-core converts to booleans, in the order in which it does so.
 const BOOLEANS: [&str; 6] =
     ["check_mode", "debug", "diff", "keep_remote_files", "ignore_unknown_opts", "no_log"];
@@ -45,7 +48,9 @@ impl Settings {
             Some(value) => boolean(value),
         };
         let settings = Self {
-            module_name: value("module_name").map_or_else(|| spec.short_name().to_owned(), python::str),
+            module_name: value(REAL_NAME)
+                .or_else(|| value("module_name"))
+                .map_or_else(|| spec.short_name().to_owned(), python::str),
             check_mode: boolean("check_mode").unwrap_or(false),
             diff: boolean("diff").unwrap_or(false),
             // In doubt a secret.

@@ -44,7 +44,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     if let Some(cycles) = options.soak {
         return soak::run(&Lab::start_with(&parts, &lab_options)?, cycles);
     }
-    ansible::programs(Version::Newest)?;
+    ansible::programs(Version::Usual)?;
     interop::install_environment()?;
     interop::install_collections()?;
     let started = Instant::now();

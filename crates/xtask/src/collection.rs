@@ -14,18 +14,20 @@ use crate::{ansible, build, step};
 /// Galaxy takes no more.
 const LARGEST_BYTES: u64 = 20_000_000;
 
-/// Everything that goes to the users.
-const CONTENTS: [&str; 10] = [
+/// Everything that goes to the users, but for the programs.
+const CONTENTS: [&str; 12] = [
     "CHANGELOG.md",
     "FILES.json",
     "LICENSE-APACHE",
+    "LICENSE-GPL",
     "LICENSE-MIT",
     "MANIFEST.json",
     "README.md",
     "SECURITY.md",
     "meta/runtime.yml",
-    "plugins/modules/psexec",
-    "plugins/modules/psexec.yml",
+    "plugins/action/psexec.py",
+    "plugins/modules/psexec.py",
+    "plugins/plugin_utils/programs.py",
 ];
 
 /// Builds the module and the collection around it, looks into it, and returns its place.
@@ -34,7 +36,7 @@ pub(crate) fn run() -> Result<PathBuf> {
     let version = version()?;
     let folder = folders::target().join("collection");
     fs::create_dir_all(&folder)?;
-    let mut galaxy = Command::new(ansible::programs(Version::Newest)?.join("ansible-galaxy"));
+    let mut galaxy = Command::new(ansible::programs(Version::Usual)?.join("ansible-galaxy"));
     galaxy.args(["collection", "build", "--force", "--output-path"]).arg(&folder).arg(folders::repository());
     step::run("build the collection", &mut galaxy)?;
     let tarball = folder.join(format!("native-windows-{version}.tar.gz"));
@@ -43,21 +45,19 @@ pub(crate) fn run() -> Result<PathBuf> {
     Ok(tarball)
 }
 
-/// Builds the collection and installs it where [`folders::collections`] says, with the newest version of Ansible.
+/// Builds the collection and installs it where [`folders::collections`] says, with the usual version of Ansible.
 pub(crate) fn install() -> Result<()> {
     let tarball = run()?;
-    let mut galaxy = Command::new(ansible::programs(Version::Newest)?.join("ansible-galaxy"));
+    let mut galaxy = Command::new(ansible::programs(Version::Usual)?.join("ansible-galaxy"));
     galaxy.args(["collection", "install", "--offline", "--force"]).arg(tarball);
     galaxy.arg("--collections-path").arg(folders::collections());
     step::run("install the collection", &mut galaxy)?;
     Ok(())
 }
 
-/// Like [`install`], and brings every version of Ansible that the tests run with.
+/// Like [`install`], and brings every version of Ansible that the tests run with and this machine has a Python for.
 pub(crate) fn install_for_tests() -> Result<()> {
-    for version in Version::ALL {
-        ansible::programs(version)?;
-    }
+    ansible::provide_all()?;
     install()
 }
 
@@ -74,7 +74,8 @@ fn check(tarball: &Path) -> Result<()> {
         .filter_map(|line| Some((line.split_whitespace().next()?, line.split_whitespace().nth(5)?)))
         .collect();
     let found: BTreeSet<&str> = entries.iter().map(|(_, name)| *name).collect();
-    let wanted: BTreeSet<&str> = CONTENTS.into();
+    let program = folders::program();
+    let wanted: BTreeSet<&str> = CONTENTS.into_iter().chain([program.as_str()]).collect();
     let missing: Vec<_> = wanted.difference(&found).collect();
     let strange: Vec<_> = found.difference(&wanted).collect();
     ensure!(
@@ -82,7 +83,7 @@ fn check(tarball: &Path) -> Result<()> {
         "missing: {missing:?}; not meant to be there: {strange:?}"
     );
     let executable = |name: &str| entries.contains(&("-rwxr-xr-x", name));
-    ensure!(executable("plugins/modules/psexec"), "the module is not executable in the collection");
+    ensure!(executable(&program), "the module is not executable in the collection");
     Ok(())
 }
 

@@ -123,7 +123,7 @@ pub(crate) fn install_collections() -> Result<()> {
     if collections.exists() {
         fs::remove_dir_all(&collections)?;
     }
-    let programs = ansible::programs(Version::Newest)?;
+    let programs = ansible::programs(Version::Usual)?;
     let mut pip = Command::new(programs.join("pip"));
     pip.args(["download", "--disable-pip-version-check", "--no-deps", COLLECTIONS_FROM, "--dest"]);
     step::run(&format!("get {COLLECTIONS_FROM}"), pip.arg(&collections))?;

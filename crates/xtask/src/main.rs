@@ -41,7 +41,7 @@ cargo xtask COMMAND
   test --interop     only the tests with programs of other projects on the other side
   test --host        only the end-to-end tests that can run against the Windows host that PSEXEC_TEST_HOST names
   test --fuzz [S]    only the fuzz targets, each for S seconds
-  build              plugins/modules/psexec and target/service/psexec-service.exe
+  build              plugins/modules/__psexec_linux_<architecture> and target/service/psexec-service.exe
   collection         target/collection/native-windows-<version>.tar.gz
   lab up [NAME]      start a Windows host on loopback, and leave it running
   lab down [NAME]    stop it

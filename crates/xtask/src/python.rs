@@ -1,5 +1,6 @@
 //! Virtual environments with programs from PyPI.
 
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,6 +11,11 @@ use crate::{packages, step};
 
 /// Makes an environment with these packages if it is not there, and returns the folder of its programs.
 pub(crate) fn environment(folder: &Path, wanted: &[&str]) -> Result<PathBuf> {
+    environment_of(Path::new("python3"), folder, wanted)
+}
+
+/// Like [`environment`], with this Python.
+pub(crate) fn environment_of(python: &Path, folder: &Path, wanted: &[&str]) -> Result<PathBuf> {
     let programs = folder.join("bin");
     let ready = folder.join("ready");
     let list = wanted.join(" ");
@@ -17,7 +23,7 @@ pub(crate) fn environment(folder: &Path, wanted: &[&str]) -> Result<PathBuf> {
         return Ok(programs);
     }
     packages::for_python()?;
-    let mut python = Command::new("python3");
+    let mut python = Command::new(python);
     python.args(["-m", "venv", "--clear"]).arg(folder);
     step::run(&format!("make a virtual environment for {list}"), &mut python)?;
     let mut pip = Command::new(programs.join("pip"));
@@ -25,4 +31,21 @@ pub(crate) fn environment(folder: &Path, wanted: &[&str]) -> Result<PathBuf> {
     step::run(&format!("install {list}"), &mut pip)?;
     fs::write(ready, list)?;
     Ok(programs)
+}
+
+/// A Python 3 of at least this minor version: the one that is called so, one with its number in its name, or one of pyenv's,
+/// whether that is its present one or not.
+pub(crate) fn at_least(minor: u32) -> Option<PathBuf> {
+    let named = (minor..minor + 5).map(|minor| PathBuf::from(format!("python3.{minor}")));
+    let pyenv = env::var_os("PYENV_ROOT").map(PathBuf::from);
+    let pyenv = pyenv.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".pyenv")));
+    let folders = pyenv.and_then(|folder| fs::read_dir(folder.join("versions")).ok()).into_iter().flatten();
+    let others = folders.flatten().map(|folder| folder.path().join("bin/python3"));
+    ["python3".into()].into_iter().chain(named).chain(others).find(|python| is_at_least(python, minor))
+}
+
+fn is_at_least(python: &Path, minor: u32) -> bool {
+    let check = format!("import sys, venv, ensurepip; sys.exit(sys.version_info < (3, {minor}))");
+    let output = Command::new(python).args(["-c", &check]).output();
+    output.is_ok_and(|output| output.status.success())
 }

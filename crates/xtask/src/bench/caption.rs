@@ -62,7 +62,7 @@ fn packages() -> Result<String> {
         let python = environment.join("bin/python");
         printed(&python.to_string_lossy(), &[&["-c", LIST], names].concat())
     };
-    let ansible = list(Version::Newest.environment(), &["ansible-core"])?;
+    let ansible = list(Version::Usual.environment(), &["ansible-core"])?;
     let others = list(interop::environment(), &["pypsexec", "smbprotocol"])?;
     Ok(format!("{ansible}, {others}"))
 }

@@ -1,11 +1,14 @@
-//! The collection in Ansible's own hands, in those of the oldest and of the newest supported ansible-core.
+//! The collection in Ansible's own hands: what is the program's in those of two versions of ansible-core, what is the action
+//! plugin's in those of all that are supported.
+
+mod action;
 
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use end_to_end::ansible::{Version, with_every_version};
+use end_to_end::ansible::{Version, with_every_version, with_oldest_and_usual_version};
 use end_to_end::folders;
 use end_to_end::host::{Host, on_lab};
 use end_to_end::lab::ADMINISTRATOR;
@@ -41,42 +44,46 @@ fn an_ad_hoc_task_shows_the_output() {
 
 #[test]
 fn a_playbook_runs_processes() {
-    play_with_every_version("process.yml", &[], |_| {});
+    play_with_oldest_and_usual_version("process.yml", &[], |_| {});
 }
 
 #[test]
 fn a_playbook_sees_failures() {
-    play_with_every_version("failure.yml", &[], |_| {});
+    play_with_oldest_and_usual_version("failure.yml", &[], |_| {});
 }
 
 #[test]
 fn playbooks_decide_by_results() {
-    play_with_every_version("control.yml", &[], |_| {});
+    play_with_oldest_and_usual_version("control.yml", &[], |_| {});
 }
 
 #[test]
 fn the_controller_runs_tasks_for_hosts_of_the_inventory() {
     let inventory = playbook("inventory.yml");
-    play_with_every_version("delegate.yml", &["--inventory", &inventory.to_string_lossy()], |_| {});
+    play_with_oldest_and_usual_version(
+        "delegate.yml",
+        &["--inventory", &inventory.to_string_lossy()],
+        |_| {},
+    );
 }
 
 #[test]
 fn tasks_run_in_the_background() {
-    play_with_every_version("async.yml", &[], |_| {});
+    play_with_oldest_and_usual_version("async.yml", &[], |_| {});
 }
 
 /// Ansible sends the module no signal then. What the task had started on the host would go on for two minutes, which the
 /// look at the host behind the test would find.
 #[test]
 fn a_task_that_ansible_gives_up_leaves_nothing_running() {
-    play_with_every_version("timeout.yml", &[], |_| {});
+    play_with_oldest_and_usual_version("timeout.yml", &[], |_| {});
 }
 
 /// With what the documentation says to do about it.
 #[test]
 fn the_controller_has_an_environment_temporary_files_and_a_connection_of_its_own() {
     on_lab(|host, _| {
-        with_every_version(|version| {
+        with_oldest_and_usual_version(|version| {
             let folder = Scratch::new(version, "controller");
             // In no path with a space, in which Ansible itself starts no module.
             let name = format!("native-windows-{}-{}", std::process::id(), version.number());
@@ -103,12 +110,12 @@ fn the_controller_has_an_environment_temporary_files_and_a_connection_of_its_own
 
 #[test]
 fn nothing_is_done_in_check_mode() {
-    play_with_every_version("check.yml", &["--check"], |_| {});
+    play_with_oldest_and_usual_version("check.yml", &["--check"], |_| {});
 }
 
 #[test]
 fn tasks_run_as_other_users_of_the_controller() {
-    play_with_every_version("become.yml", &["-vvv"], |shown| {
+    play_with_oldest_and_usual_version("become.yml", &["-vvv"], |shown| {
         for user in ["root", "nobody"] {
             let became = |line: &str| {
                 line.contains("EXEC") && line.contains("su ") && line.contains(&format!(" {user} -c "))
@@ -121,7 +128,7 @@ fn tasks_run_as_other_users_of_the_controller() {
 #[test]
 fn the_password_may_be_vaulted() {
     on_lab(|host, _| {
-        with_every_version(|version| {
+        with_oldest_and_usual_version(|version| {
             let folder = Scratch::new(version, "vault");
             let key = folder.write("key", "the key of the vault");
             let options = host.options(&json!({}));
@@ -143,7 +150,7 @@ fn the_password_may_be_vaulted() {
 
 #[test]
 fn no_secret_is_shown_however_verbose_ansible_is() {
-    play_with_every_version("secrets.yml", &["-vvvv"], |shown| {
+    play_with_oldest_and_usual_version("secrets.yml", &["-vvvv"], |shown| {
         assert!(shown.contains("VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"), "{shown}");
         assert!(shown.contains("the output has been hidden"), "{shown}");
         for hidden in ["another secret", "hidden output", "68696464656e206f7574707574"] {
@@ -156,12 +163,12 @@ fn no_secret_is_shown_however_verbose_ansible_is() {
 fn the_steps_are_shown_from_vvv_on() {
     const STEPS: [&str; 3] = [" s connected to IPC$ and ADMIN$", " s uploaded ", " ended with exit code 0"];
 
-    play_with_every_version("trace.yml", &["-vvv"], |shown| {
+    play_with_oldest_and_usual_version("trace.yml", &["-vvv"], |shown| {
         for step in STEPS {
             assert!(shown.contains(step), "no {step} in {shown}");
         }
     });
-    play_with_every_version("trace.yml", &["-vv"], |shown| {
+    play_with_oldest_and_usual_version("trace.yml", &["-vv"], |shown| {
         for step in STEPS {
             assert!(!shown.contains(step), "{step} in {shown}");
         }
@@ -176,6 +183,12 @@ fn the_documentation_is_found() {
         for part in ["connection_timeout", "EXAMPLES", "RETURN VALUES"] {
             assert!(text.contains(part), "{part} in {text}");
         }
+        let mut list = version.command("ansible-doc").expect("ansible-doc");
+        let output = list.args(["--list", "--json", "native.windows"]).output().expect("ansible-doc starts");
+        let listed: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let names: Vec<&String> = listed.as_object().expect("an object").keys().collect();
+        assert_eq!(names, ["native.windows.psexec"], "{}", self::text(&output));
+        assert!(output.status.success() && output.stderr.is_empty(), "{}", self::text(&output));
     });
 }
 
@@ -190,24 +203,41 @@ fn the_oldest_version_is_the_one_that_the_collection_asks_for() {
 /// Runs `tests/playbooks/<name>`, whose tasks check their results themselves, and looks at what was shown.
 #[track_caller]
 fn play_with_every_version(name: &str, arguments: &[&str], look: impl Fn(&str) + Sync) {
+    on_lab(|host, _| with_every_version(|version| look(&play_openly(host, version, name, arguments))));
+}
+
+/// Like [`play_with_every_version`], but with two of them.
+#[track_caller]
+fn play_with_oldest_and_usual_version(name: &str, arguments: &[&str], look: impl Fn(&str) + Sync) {
     on_lab(|host, _| {
-        with_every_version(|version| {
-            let shown = play(host, version, name, arguments, &host.options(&json!({})));
-            assert_no_secret(&shown);
-            look(&shown);
-        });
+        with_oldest_and_usual_version(|version| look(&play_openly(host, version, name, arguments)));
     });
+}
+
+/// Runs a playbook that shows no password.
+#[track_caller]
+fn play_openly(host: &Host, version: Version, name: &str, arguments: &[&str]) -> String {
+    let shown = play(host, version, name, arguments, &host.options(&json!({})));
+    assert_no_secret(&shown);
+    shown
 }
 
 /// `options` become the variable `host`.
 #[track_caller]
 fn play(host: &Host, version: Version, name: &str, arguments: &[&str], options: &Value) -> String {
     let folder = Scratch::new(version, name);
+    let mut ansible = player(&folder, host, version, &playbook(name), options);
+    succeed(ansible.args(arguments))
+}
+
+/// `ansible-playbook` with the variables that the playbooks have from a test.
+#[track_caller]
+fn player(folder: &Scratch, host: &Host, version: Version, playbook: &Path, options: &Value) -> Command {
     let values = json!({ "host": options, "probe": host.probe_path(), "version": version.number() });
     let variables = folder.write("variables.json", &values.to_string());
     let mut ansible = version.command("ansible-playbook").expect("ansible-playbook");
-    ansible.arg(playbook(name)).arg("--extra-vars").arg(format!("@{}", variables.display()));
-    succeed(ansible.args(arguments))
+    ansible.arg(playbook).arg("--extra-vars").arg(format!("@{}", variables.display()));
+    ansible
 }
 
 fn playbook(name: &str) -> PathBuf {
@@ -253,6 +283,10 @@ impl Scratch {
         let folder = folders::target().join("tasks").join(name);
         fs::create_dir_all(&folder).expect("a folder");
         Self(folder)
+    }
+
+    fn path(&self) -> &Path {
+        &self.0
     }
 
     fn write(&self, name: &str, content: &str) -> PathBuf {
