@@ -1,11 +1,11 @@
 //! Builds the Windows service and hands it to the module, which carries it inside itself.
 //!
-//! It builds it as `windows-build` does, unless the variable `PSEXEC_SERVICE_PREBUILT` names a finished executable. A
-//! module that is not built for release has no service, so that checking and testing take no compiler for Windows.
+//! It builds it as `windows-build` does, unless the variable `PSEXEC_SERVICE_PREBUILT` names a finished executable, or a
+//! folder with those of an earlier build: programs for several architectures carry the same service. A module that is not built for release has no service, so that checking and testing take no compiler for Windows.
 //!
 //! The results are `PSEXEC_SERVICE_IMAGE` and `PSEXEC_SERVICE_IMAGE_X86` for `include_bytes!`, and
-//! `target/service/psexec-service.exe` and `psexec-service-x86.exe` for everybody else. A service that was named has no other
-//! image beside it.
+//! `target/service/psexec-service.exe` and `psexec-service-x86.exe` for everybody else. An executable that was named has no
+//! other image beside it.
 
 use std::env;
 use std::error::Error;
@@ -39,7 +39,7 @@ fn provide_service() -> Result<(), Box<dyn Error>> {
     for (architecture, variable, name) in IMAGES {
         let embedded = out_dir.join(name);
         println!("cargo:rustc-env={variable}={}", embedded.display());
-        let Some(built) = executable(&workspace, architecture)? else {
+        let Some(built) = executable(&workspace, architecture, name)? else {
             write_whole(&embedded, &[])?;
             continue;
         };
@@ -54,11 +54,20 @@ fn provide_service() -> Result<(), Box<dyn Error>> {
 }
 
 /// The finished executable; `None` where the module goes without.
-fn executable(workspace: &Path, architecture: Architecture) -> Result<Option<PathBuf>, Box<dyn Error>> {
-    match env::var_os(PREBUILT_VARIABLE) {
+fn executable(
+    workspace: &Path,
+    architecture: Architecture,
+    name: &str,
+) -> Result<Option<PathBuf>, Box<dyn Error>> {
+    match env::var_os(PREBUILT_VARIABLE).map(PathBuf::from) {
+        Some(folder) if folder.is_dir() => {
+            let file = folder.join(name);
+            println!("cargo:rerun-if-changed={}", file.display());
+            Ok(Some(file))
+        }
         Some(file) => {
-            println!("cargo:rerun-if-changed={}", Path::new(&file).display());
-            Ok((architecture == Architecture::X86_64).then(|| PathBuf::from(file)))
+            println!("cargo:rerun-if-changed={}", file.display());
+            Ok((architecture == Architecture::X86_64).then_some(file))
         }
         None if env::var_os("PROFILE").is_none_or(|profile| profile != "release") => Ok(None),
         None => build_service(workspace, architecture).map(Some),

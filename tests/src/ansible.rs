@@ -1,5 +1,6 @@
 //! Ansible's programs, with the collection in their path.
 
+use std::env;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -92,8 +93,9 @@ impl Version {
     /// One of its programs.
     pub fn command(self, program: &str) -> Result<Command> {
         let path = self.environment().join("bin").join(program);
-        let program =
-            folders::collections().join("ansible_collections/native/windows").join(folders::program());
+        let program = folders::collections()
+            .join("ansible_collections/native/windows")
+            .join(folders::program_in_collection(env::consts::ARCH));
         for needed in [&path, &program] {
             ensure!(needed.exists(), "{} is missing: run `cargo xtask test`", needed.display());
         }

@@ -32,14 +32,30 @@ pub fn labs() -> PathBuf {
 
 /// The module's program for machines like this one, as it stands in the collection.
 pub fn module() -> PathBuf {
-    repository().join(program())
+    program(env::consts::ARCH)
 }
 
-/// Where the collection has the module's program for machines like this one. Ansible's own lists of modules leave out what
-/// begins with two underscores.
-pub fn program() -> String {
-    format!("plugins/modules/__psexec_linux_{}", env::consts::ARCH)
+/// The module's program for Linux on this architecture, as it stands in the collection.
+pub fn program(architecture: &str) -> PathBuf {
+    repository().join(program_in_collection(architecture))
 }
+
+/// Where the collection has [`program`]. Ansible's own lists of modules leave out what begins with two underscores.
+pub fn program_in_collection(architecture: &str) -> String {
+    format!("plugins/modules/__psexec_linux_{architecture}")
+}
+
+/// Where `cargo xtask collection` leaves its tarball.
+pub fn tarball() -> PathBuf {
+    target().join("collection").join(TARBALL)
+}
+
+/// The same, with a program for machines like this one alone, which the demonstration and the tests install.
+pub fn tarball_for_this_machine() -> PathBuf {
+    target().join("collection-for-this-machine").join(TARBALL)
+}
+
+const TARBALL: &str = concat!("native-windows-", env!("CARGO_PKG_VERSION"), ".tar.gz");
 
 /// Where Ansible is installed, each version in a virtual environment of its own.
 pub fn ansible() -> PathBuf {

@@ -6,6 +6,7 @@
 pub mod ansible;
 pub mod callgrind;
 pub mod crowd;
+pub mod emulation;
 pub mod examples;
 pub mod folders;
 pub mod host;
@@ -14,6 +15,7 @@ pub mod kdc;
 pub mod lab;
 pub mod module;
 pub mod payload;
+pub mod program;
 pub mod proxy;
 pub mod report;
 pub mod server;

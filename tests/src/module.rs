@@ -123,6 +123,14 @@ impl Task {
         Ok(command)
     }
 
+    /// Like [`Self::run`], with another program than this machine's, which is the last of `program`.
+    pub fn run_by(&self, program: &[String]) -> Result<Outcome> {
+        let started = Instant::now();
+        let mut command = limited();
+        command.args(program).arg(&self.arguments);
+        outcome(&command.output().context("the program does not start")?, started.elapsed())
+    }
+
     /// Starts the module, sends it a signal after a while, and waits for its end.
     pub fn interrupt(&self, signal: &str, moment: Duration) -> Result<Interrupted> {
         self.interrupt_after(signal, || {

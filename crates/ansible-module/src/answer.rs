@@ -164,6 +164,7 @@ mod tests {
         static COMMAND: OptionSpec = OptionSpec::text("command");
         static SPEC: Spec = Spec {
             name: "a.b.module",
+            version: env!("CARGO_PKG_VERSION"),
             options: Options::of(&[&PASSWORD, &COMMAND]),
             supports_check_mode: false,
             example: "{}",

@@ -13,6 +13,7 @@
 //! static NAME: OptionSpec = OptionSpec { required: true, ..OptionSpec::text("name") };
 //! static SPEC: Spec = Spec {
 //!     name: "example.greetings.greet",
+//!     version: env!("CARGO_PKG_VERSION"),
 //!     options: Options::of(&[&NAME]),
 //!     supports_check_mode: true,
 //!     example: r#"{"name": "you"}"#,
@@ -28,7 +29,8 @@
 //! ```
 //!
 //! INVARIANT: knows no module.
-//! INVARIANT: exactly one JSON object is written, whatever happens, and it holds no secret.
+//! INVARIANT: exactly one JSON object is written, whatever happens, and it holds no secret. Only who asks for `--version`
+//! gets a line of text.
 #![forbid(unsafe_code)]
 
 // The artificial module's table is written for those who use the library.
@@ -59,6 +61,7 @@ mod validate;
 mod value;
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -92,7 +95,10 @@ pub struct Context {
 /// supports that.
 pub fn main(spec: &'static Spec, perform: impl AsyncFnOnce(&Dict, Context) -> Answer) -> ExitCode {
     keep_memory_private();
-    let command_line = std::env::args_os().skip(1).collect();
+    let command_line: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if command_line == ["--version"] {
+        return tell_version(spec);
+    }
     let answer = answer_even_to_panics(spec.name, || answer(spec, command_line, perform));
     match answer.write(std::io::stdout().lock()) {
         Ok(()) => ExitCode::from(answer.exit_code()),
@@ -108,6 +114,14 @@ pub fn parameters(spec: &'static Spec, json: &[u8]) -> Result<Dict, String> {
     let arguments = Source::StandardInput.parse(json)?;
     let Validated { parameters, error, .. } = validate(spec, arguments, &environment::Process);
     error.map_or(Ok(parameters), Err)
+}
+
+/// For who has the program and not the collection around it. Ansible's own command lines name a file by its whole path.
+fn tell_version(spec: &Spec) -> ExitCode {
+    match writeln!(std::io::stdout(), "{} {}", spec.name, spec.version) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
 }
 
 /// Passwords must not end up in a core dump, nor be read by other processes of the user.

@@ -7,6 +7,8 @@ use crate::value::Value;
 pub struct Spec {
     /// The module's full name, for example `native.windows.psexec`.
     pub name: &'static str,
+    /// What `--version` says behind the name.
+    pub version: &'static str,
     /// Its options.
     pub options: Options,
     /// Whether the module says in check mode what it would change, instead of being skipped.

@@ -32,6 +32,19 @@ fn without_an_argument_it_tells_its_usage() {
 }
 
 #[test]
+fn it_tells_its_version() {
+    let output = module::command().arg("--version").output().expect("the module starts");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        concat!("artificial ", env!("CARGO_PKG_VERSION"), "\n")
+    );
+    assert!(output.status.success() && output.stderr.is_empty());
+    let run =
+        module::answer_of(module::command().args(["--version", "x"]).output().expect("the module starts"));
+    assert_message(&run.answer, "usage: artificial [FILE]");
+}
+
+#[test]
 fn an_unreadable_file_is_named() {
     let run = module::answer_of(module::command().arg("/no/such/file").output().expect("the module starts"));
     assert_message(

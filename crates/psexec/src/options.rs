@@ -8,6 +8,7 @@ use ansible_module::{Literal, OptionSpec, Options, Spec};
 /// The module.
 pub(crate) static SPEC: Spec = Spec {
     name: "native.windows.psexec",
+    version: env!("CARGO_PKG_VERSION"),
     options: Options::of(&OPTIONS),
     // As little as upstream's: what a command changes cannot be known before it has run.
     supports_check_mode: false,

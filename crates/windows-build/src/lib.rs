@@ -22,7 +22,8 @@ pub enum Architecture {
     X86,
 }
 
-const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
+/// Debian's compiler, which builds the standard library along where its source is.
+pub const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 /// Where Debian's rust-web-src and rust-src put what `-Zbuild-std` needs.
 const DEBIAN_STD_SOURCE: &str = "/usr/lib/rustlib/src/rust/library/std/Cargo.toml";
 const COMPILER_PACKAGES: [&str; 2] = ["rustc-web", "rust-web-src"];
@@ -194,8 +195,8 @@ pub fn debian_packages_missing() -> Vec<&'static str> {
 
 fn packages_missing_for(architecture: Architecture) -> Vec<&'static str> {
     let mut missing = Vec::new();
-    if !current_toolchain_has_target(architecture) && !debian_builds_the_library() {
-        missing.extend(COMPILER_PACKAGES);
+    if !current_toolchain_has_target(architecture) {
+        missing.extend(compiler_packages_missing());
     }
     if !runs(architecture.linker()) {
         missing.push(architecture.linker_package());
@@ -210,8 +211,13 @@ pub fn is_for_windows_7(architecture: Architecture) -> bool {
 
 /// Whether the toolchain in use has the standard library of [`Architecture::target`].
 pub fn current_toolchain_has_target(architecture: Architecture) -> bool {
+    current_toolchain_has(architecture.target())
+}
+
+/// Whether the toolchain in use has the standard library of this target, be it Windows's or not.
+pub fn current_toolchain_has(target: &str) -> bool {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let print = ["--print", "target-libdir", "--target", architecture.target()];
+    let print = ["--print", "target-libdir", "--target", target];
     let Ok(output) = Command::new(rustc).args(print).output() else {
         return false;
     };
@@ -251,6 +257,11 @@ impl Compiler {
             Self::Debian => architecture.windows_7_target(),
         }
     }
+}
+
+/// Which of Debian's packages are still needed for [`DEBIAN_RUSTC`] to build the standard library along.
+pub fn compiler_packages_missing() -> Vec<&'static str> {
+    if debian_builds_the_library() { Vec::new() } else { COMPILER_PACKAGES.to_vec() }
 }
 
 fn debian_builds_the_library() -> bool {

@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use end_to_end::lab::Form;
 
 use crate::report::Report;
-use crate::{build, lab, packages};
+use crate::{build, collection, lab, packages};
 
 const TESTS: [&str; 5] = ["test", "--package", "end-to-end", "--no-fail-fast", "--"];
 
@@ -17,8 +17,19 @@ pub(crate) fn run(name: &str) -> Result<()> {
     let known = names()?;
     let list = known.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
     ensure!(known.contains(name), "there is no campaign {name:?}; there are {list}");
-    build::run()?;
-    lab::prepare(Form::Plain)?;
+    match name {
+        "architectures" => {
+            collection::run()?;
+            packages::for_emulation()?;
+            lab::prepare(Form::Plain)?;
+        }
+        // Builds in folders of its own.
+        "reproducible" => {}
+        _ => {
+            build::run()?;
+            lab::prepare(Form::Plain)?;
+        }
+    }
     let mut tests = build::cargo();
     tests.args(TESTS).args(["--ignored", &format!("campaign_{name}_")]);
     let mut report = Report::default();

@@ -1,15 +1,17 @@
 //! `collection`: the tarball for Galaxy.
 
 use std::collections::BTreeSet;
+use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use end_to_end::ansible::Version;
 use end_to_end::folders;
+use end_to_end::program::{self, ARCHITECTURES, GLIBC, Needs};
 
-use crate::{ansible, build, step};
+use crate::{ansible, build, step, tarball};
 
 /// Galaxy takes no more.
 const LARGEST_BYTES: u64 = 20_000_000;
@@ -30,24 +32,18 @@ const CONTENTS: [&str; 12] = [
     "plugins/plugin_utils/programs.py",
 ];
 
-/// Builds the module and the collection around it, looks into it, and returns its place.
-pub(crate) fn run() -> Result<PathBuf> {
-    build::run()?;
-    let version = version()?;
-    let folder = folders::target().join("collection");
-    fs::create_dir_all(&folder)?;
-    let mut galaxy = Command::new(ansible::programs(Version::Usual)?.join("ansible-galaxy"));
-    galaxy.args(["collection", "build", "--force", "--output-path"]).arg(&folder).arg(folders::repository());
-    step::run("build the collection", &mut galaxy)?;
-    let tarball = folder.join(format!("native-windows-{version}.tar.gz"));
-    step::work("look into the collection", || check(&tarball))?;
-    println!("  {} ({:.1} MB)", tarball.display(), tarball.metadata()?.len() as f64 / 1e6);
-    Ok(tarball)
+/// Builds the module for all architectures, and the collection around it.
+pub(crate) fn run() -> Result<()> {
+    build::for_all_architectures()?;
+    pack(&ARCHITECTURES, &folders::tarball()).map(drop)
 }
 
-/// Builds the collection and installs it where [`folders::collections`] says, with the usual version of Ansible.
+/// Builds the collection for this machine alone, and installs it where [`folders::collections`] says, with the usual version of
+/// Ansible.
 pub(crate) fn install() -> Result<()> {
-    let tarball = run()?;
+    build::run()?;
+    let tarball = folders::tarball_for_this_machine();
+    pack(&[env::consts::ARCH], &tarball)?;
     let mut galaxy = Command::new(ansible::programs(Version::Usual)?.join("ansible-galaxy"));
     galaxy.args(["collection", "install", "--offline", "--force"]).arg(tarball);
     galaxy.arg("--collections-path").arg(folders::collections());
@@ -61,40 +57,63 @@ pub(crate) fn install_for_tests() -> Result<()> {
     install()
 }
 
-fn check(tarball: &Path) -> Result<()> {
+/// Packs the collection with the programs for these architectures, and looks into it.
+fn pack(architectures: &[&str], tarball: &Path) -> Result<()> {
+    check_version()?;
+    // Built earlier, of another source.
+    for architecture in ARCHITECTURES.iter().filter(|architecture| !architectures.contains(architecture)) {
+        let _ = fs::remove_file(folders::program(architecture));
+    }
+    let folder = tarball.parent().context("a tarball without a folder")?;
+    fs::create_dir_all(folder)?;
+    let mut galaxy = Command::new(ansible::programs(Version::Usual)?.join("ansible-galaxy"));
+    galaxy.args(["collection", "build", "--force", "--output-path"]).arg(folder).arg(folders::repository());
+    step::run("build the collection", &mut galaxy)?;
+    step::work("pack the collection the same way each time", || tarball::repack(tarball))?;
+    step::work("look into the collection", || check(tarball, architectures))?;
+    println!("  {} ({:.1} MB)", tarball.display(), tarball.metadata()?.len() as f64 / 1e6);
+    Ok(())
+}
+
+fn check(tarball: &Path, architectures: &[&str]) -> Result<()> {
     let bytes = tarball.metadata().with_context(|| format!("{} was not built", tarball.display()))?.len();
     ensure!(bytes < LARGEST_BYTES, "{bytes} bytes are more than Galaxy takes");
     let output = Command::new("tar").arg("-tvzf").arg(tarball).output().context("tar does not start")?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let listing = String::from_utf8_lossy(&output.stdout);
     // mode, owner, size, date, time, name
-    let entries: Vec<(&str, &str)> = listing
+    let found: BTreeSet<(&str, &str)> = listing
         .lines()
         .filter(|line| !line.starts_with('d'))
-        .filter_map(|line| Some((line.split_whitespace().next()?, line.split_whitespace().nth(5)?)))
+        .filter_map(|line| Some((line.split_whitespace().nth(5)?, line.split_whitespace().next()?)))
         .collect();
-    let found: BTreeSet<&str> = entries.iter().map(|(_, name)| *name).collect();
-    let program = folders::program();
-    let wanted: BTreeSet<&str> = CONTENTS.into_iter().chain([program.as_str()]).collect();
+    let programs: Vec<_> =
+        architectures.iter().map(|architecture| folders::program_in_collection(architecture)).collect();
+    let programs = programs.iter().map(|name| (name.as_str(), "-rwxr-xr-x"));
+    let wanted: BTreeSet<(&str, &str)> =
+        CONTENTS.into_iter().map(|name| (name, "-rw-r--r--")).chain(programs).collect();
     let missing: Vec<_> = wanted.difference(&found).collect();
     let strange: Vec<_> = found.difference(&wanted).collect();
     ensure!(
         missing.is_empty() && strange.is_empty(),
         "missing: {missing:?}; not meant to be there: {strange:?}"
     );
-    let executable = |name: &str| entries.contains(&("-rwxr-xr-x", name));
-    ensure!(executable(&program), "the module is not executable in the collection");
+    for architecture in architectures {
+        let Needs { architecture: found, glibc } = program::needs(&folders::program(architecture))?;
+        ensure!(found == *architecture, "the program for {architecture} is for {found}");
+        ensure!(glibc <= Some(GLIBC), "the program for {architecture} needs glibc {glibc:?}");
+    }
     Ok(())
 }
 
-/// The version in galaxy.yml, which has to be the workspace's.
-fn version() -> Result<String> {
+/// The version in galaxy.yml has to be the workspace's.
+fn check_version() -> Result<()> {
     let galaxy = fs::read_to_string(folders::repository().join("galaxy.yml"))?;
     let version = galaxy.lines().find_map(|line| line.strip_prefix("version: "));
     let version = version.context("galaxy.yml names no version")?.trim();
     let cargo = env!("CARGO_PKG_VERSION");
     ensure!(version == cargo, "galaxy.yml says version {version}, Cargo.toml {cargo}");
-    Ok(version.to_owned())
+    Ok(())
 }
 
 #[cfg(test)]

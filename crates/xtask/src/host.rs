@@ -11,9 +11,10 @@ use crate::{build, packages, step};
 const FOR_ANY_HOST: [&str; 4] = ["connection", "process", "many", "accounts"];
 
 /// Those that no other host than the lab can.
-const FOR_THE_LAB: [(&str, &str); 14] = [
+const FOR_THE_LAB: [(&str, &str); 15] = [
     ("ansible", "tests Ansible, and its playbooks put the password on command lines"),
     ("cleanup", "breaks connections by the hundred, and changes the host's disk"),
+    ("collection", "tests how the collection is built, and the program for another processor"),
     ("cost", "has bounds that were found with the lab"),
     ("dialects", "changes the settings of the SMB server"),
     (

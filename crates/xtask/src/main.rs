@@ -19,6 +19,7 @@ mod report;
 #[cfg(test)]
 mod rooms;
 mod step;
+mod tarball;
 mod test;
 #[cfg(test)]
 mod versions;
@@ -37,12 +38,12 @@ cargo xtask COMMAND
   test               check and test everything
   test --lab NAME    the same in the lab of another system: debian12
   test --campaign NAME
-                     only the long tests of a campaign: breaks, cancellations
+                     only the long tests of a campaign: architectures, breaks, cancellations, reproducible
   test --interop     only the tests with programs of other projects on the other side
   test --host        only the end-to-end tests that can run against the Windows host that PSEXEC_TEST_HOST names
   test --fuzz [S]    only the fuzz targets, each for S seconds
   build              plugins/modules/__psexec_linux_<architecture> and target/service/psexec-service.exe
-  collection         target/collection/native-windows-<version>.tar.gz
+  collection         target/collection/native-windows-<version>.tar.gz, for all architectures
   lab up [NAME]      start a Windows host on loopback, and leave it running
   lab down [NAME]    stop it
   lab status         list the labs that are running
@@ -71,7 +72,7 @@ fn run(arguments: &[&str]) -> Result<()> {
         ["test", "--fuzz"] => fuzz::run(fuzz::SECONDS),
         ["test", "--fuzz", seconds] => fuzz::run(seconds.parse().context("--fuzz takes whole seconds")?),
         ["build"] => build::run().map(drop),
-        ["collection"] => collection::run().map(drop),
+        ["collection"] => collection::run(),
         ["bench", "measure", rest @ ..] => bench::measure(rest),
         ["bench", rest @ ..] => bench::run(rest),
         ["lab", "up"] => lab::up(lab::NAME),

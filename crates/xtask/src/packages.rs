@@ -1,11 +1,13 @@
 //! Debian's packages: what is missing gets installed.
 
+use std::env;
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, bail};
 use end_to_end::lab::Form;
-use end_to_end::{callgrind, kdc};
+use end_to_end::program::ARCHITECTURES;
+use end_to_end::{callgrind, emulation, kdc};
 
 use crate::step;
 
@@ -55,6 +57,19 @@ pub(crate) fn for_lab(form: Form) -> Result<()> {
 /// What the module's build needs.
 pub(crate) fn for_build() -> Result<()> {
     install(&[windows_build::debian_packages_missing(), missing_for_python()].concat())
+}
+
+/// What the module's build for other architectures than this machine's needs beside that.
+pub(crate) fn for_other_architectures() -> Result<()> {
+    let others = ARCHITECTURES.into_iter().filter(|architecture| *architecture != env::consts::ARCH);
+    let mut targets = others.map(|architecture| format!("{architecture}-unknown-linux-gnu"));
+    let all_there = targets.all(|target| windows_build::current_toolchain_has(&target));
+    install(&if all_there { Vec::new() } else { windows_build::compiler_packages_missing() })
+}
+
+/// What it takes to run the module's program for aarch64.
+pub(crate) fn for_emulation() -> Result<()> {
+    install(&emulation::debian_packages_missing())
 }
 
 /// What virtual environments need.

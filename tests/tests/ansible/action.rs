@@ -117,11 +117,11 @@ fn tasks_for_other_machines_run_there_with_their_program() {
             let shown = succeed(&mut ansible);
             assert_no_secret(&shown);
             let asked = fs::read_to_string(folder.path().join("ssh.log")).expect("what ssh was asked for");
-            let program = folders::program();
-            let program = program.rsplit('/').next().expect("a name");
+            let program = folders::module();
+            let program = program.file_name().expect("a name").to_string_lossy();
             for machine in ["linux", "known"] {
                 let of_machine = || asked.lines().filter(|line| line.starts_with(&format!("{machine} ")));
-                assert!(of_machine().any(|line| line.contains(program)), "{machine}: {asked}");
+                assert!(of_machine().any(|line| line.contains(&*program)), "{machine}: {asked}");
                 let is_asked = of_machine().any(|line| line.contains("uname -sm"));
                 assert_eq!(is_asked, machine == "linux", "facts tell what the machine is: {asked}");
             }
@@ -261,7 +261,7 @@ fn copy_collection(folder: &Scratch) -> PathBuf {
     let collection = folders::collections().join("ansible_collections/native/windows");
     let copy = Command::new("cp").arg("--archive").arg(collection).arg(&parent).status();
     assert!(copy.expect("cp").success());
-    parent.join("windows").join(folders::program())
+    parent.join("windows").join(folders::program_in_collection(std::env::consts::ARCH))
 }
 
 /// Like [`copy_collection`], with a program that answers with what it is told, and writes it to the file RECORD.

@@ -4,6 +4,7 @@ use ansible_module::{Kind, Literal, Needs, OptionSpec, Options, RequiredIf, Spec
 
 pub(crate) static SPEC: Spec = Spec {
     name: "artificial",
+    version: env!("CARGO_PKG_VERSION"),
     options: Options {
         table: &[
             &NAME, &TEXT, &INPUT, &GREETING, &NUMBER, &COUNT, &RATIO, &FLAG, &FOLDER, &ANYTHING, &WORDS,
