@@ -5,7 +5,8 @@
 
 # The documentation of the module. What runs is a program beside this file, started by plugins/action/psexec.py.
 
-from __future__ import annotations
+from __future__ import (absolute_import, division, print_function)
+__metaclass__ = type
 
 DOCUMENTATION = r"""
 ---
@@ -13,7 +14,7 @@ module: psexec
 short_description: Run commands on a Windows host over SMB alone
 version_added: 0.1.0
 author:
-  - The authors of the native.windows collection
+  - The native.windows authors (!UNKNOWN)
 description:
   - Runs a program on a Windows host from a Linux host, with nothing set up on the Windows host but file sharing.
   - Connects over SMB 2 or 3, copies a small service to the host, lets it run the program, hands back the exit code and

@@ -1,7 +1,6 @@
 //! `build`: the module as it ships.
 
 use std::env;
-use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -103,7 +102,7 @@ fn cargo_for_older_systems(architecture: &str) -> Result<(Command, PathBuf)> {
     let target = format!("{architecture}-unknown-linux-gnu");
     let mut cargo = Command::new(programs.join("cargo-zigbuild"));
     cargo.args(["zigbuild", "--locked", "--target", &format!("{target}.{GLIBC}")]);
-    cargo.env("PATH", path_with(&programs)?);
+    cargo.env("PATH", python::path_with(&programs)?);
     cargo.env("CARGO_ENCODED_RUSTFLAGS", format!("--remap-path-prefix={}=/cargo", cargo_home()?.display()));
     if !windows_build::current_toolchain_has(&target) {
         cargo.arg("-Zbuild-std=std");
@@ -129,12 +128,6 @@ fn put(built: &Path, place: &Path) -> Result<()> {
 
 fn services() -> PathBuf {
     folders::repository().join("target/service")
-}
-
-/// The search path with these programs before all others.
-fn path_with(programs: &Path) -> Result<OsString> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    Ok(env::join_paths([programs.to_owned()].into_iter().chain(env::split_paths(&path)))?)
 }
 
 /// Cargo, as it was called itself.

@@ -11,6 +11,7 @@ mod demo;
 mod fuzz;
 mod host;
 mod interop;
+mod judges;
 mod lab;
 mod miri;
 mod packages;
@@ -40,6 +41,7 @@ cargo xtask COMMAND
   test --campaign NAME
                      only the long tests of a campaign: architectures, breaks, cancellations, reproducible
   test --interop     only the tests with programs of other projects on the other side
+  test --judges      only what Galaxy's importer, ansible-test, ansible-lint and antsibull-docs say of the collection
   test --host        only the end-to-end tests that can run against the Windows host that PSEXEC_TEST_HOST names
   test --fuzz [S]    only the fuzz targets, each for S seconds
   build              plugins/modules/__psexec_linux_<architecture> and target/service/psexec-service.exe
@@ -68,6 +70,7 @@ fn run(arguments: &[&str]) -> Result<()> {
         ["test"] => test::run(),
         ["test", "--campaign", name] => campaign::run(name),
         ["test", "--interop"] => interop::run(),
+        ["test", "--judges"] => judges::run(),
         ["test", "--host"] => host::run(),
         ["test", "--fuzz"] => fuzz::run(fuzz::SECONDS),
         ["test", "--fuzz", seconds] => fuzz::run(seconds.parse().context("--fuzz takes whole seconds")?),

@@ -1,6 +1,7 @@
 //! Virtual environments with programs from PyPI.
 
 use std::env;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -33,6 +34,12 @@ pub(crate) fn environment_of(python: &Path, folder: &Path, wanted: &[&str]) -> R
     Ok(programs)
 }
 
+/// The search path with these programs before all others.
+pub(crate) fn path_with(programs: &Path) -> Result<OsString> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    Ok(env::join_paths([programs.to_owned()].into_iter().chain(env::split_paths(&path)))?)
+}
+
 /// A Python 3 of at least this minor version: the one that is called so, one with its number in its name, or one of pyenv's,
 /// whether that is its present one or not.
 pub(crate) fn at_least(minor: u32) -> Option<PathBuf> {
@@ -42,6 +49,13 @@ pub(crate) fn at_least(minor: u32) -> Option<PathBuf> {
     let folders = pyenv.and_then(|folder| fs::read_dir(folder.join("versions")).ok()).into_iter().flatten();
     let others = folders.flatten().map(|folder| folder.path().join("bin/python3"));
     ["python3".into()].into_iter().chain(named).chain(others).find(|python| is_at_least(python, minor))
+}
+
+/// The version of this Python, as `3.11`.
+pub(crate) fn version(python: &Path) -> Result<String> {
+    let print = "import sys; print('%d.%d' % sys.version_info[:2], end='')";
+    let output = Command::new(python).args(["-c", print]).output()?;
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 fn is_at_least(python: &Path, minor: u32) -> bool {

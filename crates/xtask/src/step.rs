@@ -35,7 +35,7 @@ pub(crate) struct Finished {
     pub(crate) path: PathBuf,
 }
 
-/// Like [`run`], for commands whose failure is not the end.
+/// Like [`run`], for commands whose failure is not the end. One that has no folder to work in works in the repository.
 pub(crate) fn attempt(title: &str, command: &mut Command) -> Result<Finished> {
     let folder = folders::target().join("xtask");
     fs::create_dir_all(&folder)?;
@@ -43,7 +43,9 @@ pub(crate) fn attempt(title: &str, command: &mut Command) -> Result<Finished> {
     let path = folder.join(format!("{name}.log"));
     let log = File::create(&path)?;
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-    command.current_dir(folders::repository());
+    if command.get_current_dir().is_none() {
+        command.current_dir(folders::repository());
+    }
     let started = Instant::now();
     let mut line = Line::begin(title);
     let program = command.get_program().to_string_lossy().into_owned();

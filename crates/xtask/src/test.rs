@@ -6,7 +6,7 @@ use end_to_end::lab::{Form, powershell};
 use windows_build::Architecture;
 
 use crate::report::Report;
-use crate::{build, check, collection, fuzz, interop, lab, miri, packages, step};
+use crate::{build, check, collection, fuzz, interop, judges, lab, miri, packages, step};
 
 /// How many tests run side by side: most of them wait for the host, and for what never comes.
 const AT_ONCE: &str = "--test-threads=4";
@@ -23,6 +23,7 @@ pub(crate) fn run() -> Result<()> {
     miri::check(&mut report)?;
     fuzz::check(&mut report, fuzz::SECONDS)?;
     collection::install_for_tests()?;
+    judges::check(&mut report)?;
     lab::prepare(Form::Plain)?;
     if powershell.is_some() {
         lab::prepare(Form::PowerShell)?;

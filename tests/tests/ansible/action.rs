@@ -18,7 +18,7 @@ use super::{Scratch, assert_no_secret, play_with_every_version, playbook, player
 
 #[test]
 fn tasks_for_windows_run_on_the_controller_whatever_their_connection() {
-    let inventory = playbook("windows_connections.yml");
+    let inventory = playbook("inventories/windows.yml");
     play_with_every_version("windows.yml", &["-vvv", "--inventory", &inventory.to_string_lossy()], |_| {});
 }
 
@@ -33,7 +33,7 @@ fn programs_are_told_the_host_the_user_and_the_password_of_connections_to_window
         let variables = folder.write("variables.json", &json!({ "host": host }).to_string());
         let mut ansible = version.command("ansible-playbook").expect("ansible-playbook");
         ansible.env("ANSIBLE_COLLECTIONS_PATH", folder.path()).arg(playbook("windows_defaults.yml"));
-        ansible.arg("--inventory").arg(playbook("windows_connections.yml"));
+        ansible.arg("--inventory").arg(playbook("inventories/windows.yml"));
         succeed(ansible.arg("--extra-vars").arg(format!("@{}", variables.display())));
     });
 }
@@ -96,7 +96,7 @@ fn the_program_alone_is_a_module() {
 
 #[test]
 fn tasks_for_other_machines_run_there_with_their_program() {
-    let inventory = playbook("machines_by_ssh.yml");
+    let inventory = playbook("inventories/machines.yml");
     on_lab(|host, _| {
         with_every_version(|version| {
             let folder = Scratch::new(version, "machines");

@@ -59,7 +59,7 @@ fn playbooks_decide_by_results() {
 
 #[test]
 fn the_controller_runs_tasks_for_hosts_of_the_inventory() {
-    let inventory = playbook("inventory.yml");
+    let inventory = playbook("inventories/two.yml");
     play_with_oldest_and_usual_version(
         "delegate.yml",
         &["--inventory", &inventory.to_string_lossy()],
@@ -99,7 +99,7 @@ fn the_controller_has_an_environment_temporary_files_and_a_connection_of_its_own
             let mut play = Command::new("unshare");
             play.args(["--mount", "/bin/sh", "-c", r#"mount -t tmpfs -o noexec none "$0" && exec "$@""#]);
             play.arg(&noexec).arg(ansible.get_program()).arg(playbook("controller.yml"));
-            play.arg("--inventory").arg(playbook("winrm.yml"));
+            play.arg("--inventory").arg(playbook("inventories/winrm.yml"));
             play.arg("--extra-vars").arg(format!("@{}", variables.display()));
             play.envs(ansible.get_envs().filter_map(|(name, value)| Some((name, value?))));
             assert_no_secret(&succeed(&mut play));
