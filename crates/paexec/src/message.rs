@@ -97,17 +97,17 @@ pub enum MessageBody {
 }
 
 impl MessageBody {
-    /// The OK that answers START_APP: the process's exit code, or its process id if it is asynchronous.
-    pub fn from_result(value: u32) -> Self {
-        MessageBody::Ok(value.to_le_bytes().to_vec())
+    /// The OK that answers START_APP: the process's exit code, or its process id if it is asynchronous. Our own service tells
+    /// our own client in a remark, UTF-8 behind the number, what else is to be known of the run; to all others it is empty.
+    pub fn from_result(value: u32, remark: &str) -> Self {
+        MessageBody::Ok([&value.to_le_bytes(), remark.as_bytes()].concat())
     }
 
     /// The reverse of [`MessageBody::from_result`]; `None` for any other message or payload.
-    pub fn result(&self) -> Option<u32> {
-        match self {
-            MessageBody::Ok(payload) => payload.as_slice().try_into().ok().map(u32::from_le_bytes),
-            _ => None,
-        }
+    pub fn result(&self) -> Option<(u32, String)> {
+        let MessageBody::Ok(payload) = self else { return None };
+        let (value, remark) = payload.split_first_chunk()?;
+        Some((u32::from_le_bytes(*value), String::from_utf8_lossy(remark).into_owned()))
     }
 
     fn id(&self) -> u16 {

@@ -60,7 +60,7 @@ fn message() -> impl Strategy<Value = Message> {
         bytes().prop_map(MessageBody::ResponseSendFiles),
         bytes().prop_map(MessageBody::SentFiles),
         bytes().prop_map(MessageBody::Ok),
-        any::<u32>().prop_map(MessageBody::from_result),
+        any::<(u32, String)>().prop_map(|(value, remark)| MessageBody::from_result(value, &remark)),
         any::<(u32, String)>()
             .prop_map(|(process_id, host)| MessageBody::StartApp(StartApp { process_id, host })),
         any::<String>().prop_map(MessageBody::Failed),
@@ -122,7 +122,7 @@ proptest! {
     }
 
     #[test]
-    fn results_read_back(value: u32) {
-        prop_assert_eq!(MessageBody::from_result(value).result(), Some(value));
+    fn results_read_back(value: u32, remark: String) {
+        prop_assert_eq!(MessageBody::from_result(value, &remark).result(), Some((value, remark)));
     }
 }

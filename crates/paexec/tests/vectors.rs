@@ -63,7 +63,7 @@ fn answers_of_the_service() {
     let [empty, result, failed] = list(&vectors["answers"]).as_slice() else { panic!("three answers") };
     for (vector, body) in [
         (empty, MessageBody::Ok(Vec::new())),
-        (result, MessageBody::from_result(TIMED_OUT)),
+        (result, MessageBody::from_result(TIMED_OUT, "")),
         (failed, MessageBody::Failed(text(&failed["text"]).to_owned())),
     ] {
         let message = Message { unique_id: 0x1122_3344, body };

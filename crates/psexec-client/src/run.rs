@@ -295,7 +295,11 @@ async fn run_process(
     trace: &Trace,
 ) -> Result<(Outcome, Option<Warning>), Failure> {
     let mut running = RunningProcess::new(service, pipes, process);
-    let value = running.until_result().await?;
+    let (value, remark) = running.until_result().await?;
+    if !remark.is_empty() {
+        let short: String = remark.trim_end().chars().take(LONGEST_REMARK).collect();
+        trace.note(format!("the service remarks: {short}"));
+    }
     if let Mode::Detached { .. } = process.mode {
         trace.note(format!("the process has started with id {value}"));
         return Ok((Outcome::Started { process_id: value }, None));
@@ -341,6 +345,8 @@ pub(crate) async fn within_failure<T>(
     timeout(bound, work).await.unwrap_or(Err(Failure { step, kind: ErrorKind::TimedOut(bound) }))
 }
 
+/// Characters of what a service may remark: ours says a line.
+const LONGEST_REMARK: usize = 1000;
 /// How many names are drawn when they are taken.
 const MAX_NAMES: u32 = 3;
 /// Bound of connecting again: together with the silence before it less than a minute, unless a process was running.

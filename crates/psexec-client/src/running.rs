@@ -17,7 +17,7 @@ use crate::waiting::within;
 
 /// A process that the service is told to start, as soon as this is waited for.
 pub(crate) struct RunningProcess<'a> {
-    result: Work<'a, u32>,
+    result: Work<'a, (u32, String)>,
     streams: Streams<'a>,
     peer: Peer,
 }
@@ -62,9 +62,9 @@ impl<'a> RunningProcess<'a> {
         }
     }
 
-    /// Tells the service to start the process, and waits for its exit code, or for its id if it is detached. The streams
-    /// flow meanwhile.
-    pub(crate) async fn until_result(&mut self) -> Result<u32, Failure> {
+    /// Tells the service to start the process, and waits for its exit code, or for its id if it is detached, and for what
+    /// the service remarks on it. The streams flow meanwhile.
+    pub(crate) async fn until_result(&mut self) -> Result<(u32, String), Failure> {
         loop {
             tokio::select! {
                 // The start leaves first: a READ of what no process writes stays with the host until the service gives
@@ -133,7 +133,7 @@ async fn read(pipe: StdPipe, ipc: &Tree, sink: &Mutex<Vec<u8>>) -> Result<(), Er
 }
 
 /// START_APP, and the answer to it, which is asked for together with the start: it may come soon.
-async fn start_and_wait(main: Pipe, start: Vec<u8>) -> Result<u32, ErrorKind> {
+async fn start_and_wait(main: Pipe, start: Vec<u8>) -> Result<(u32, String), ErrorKind> {
     let ((), answer) = tokio::try_join!(within(HAND_OVER, main.write(start)), read_message(&main))?;
     match answer {
         body @ MessageBody::Ok(_) => Ok(body.result().ok_or(ServiceMisbehaved::NoResult)?),

@@ -137,7 +137,8 @@ impl Host {
                     return self.end_without_run();
                 }
                 Request::Start { unique_id, settings, start } => {
-                    let Ok(run) = Run::new(&self.main, &self.stop, unique_id) else {
+                    let is_ours = matches!(self.client, Client::Ours);
+                    let Ok(run) = Run::new(&self.main, &self.stop, unique_id, is_ours) else {
                         self.write(&failed(
                             unique_id,
                             "The host has no resources left for a process.\r\n".to_owned(),

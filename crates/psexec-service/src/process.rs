@@ -47,6 +47,8 @@ pub(crate) struct Process {
     handle: OwnedHandle,
     id: u32,
     job: Option<Job>,
+    /// Why it runs without its user's profile, which it was to have.
+    without_profile: Option<Failure>,
     /// Declared last, so that it is unloaded when the job has been ended.
     profile: Option<Profile>,
 }
@@ -68,13 +70,16 @@ impl Process {
         let wants_profile = !settings.dont_load_profile && !settings.use_system_account;
         // As with PAExec, a profile that cannot be loaded does not keep the command from running: a host that needs
         // rescue may well have one.
-        let profile = if wants_profile { Profile::load(&token).ok() } else { None };
+        let (profile, without_profile) = match wants_profile.then(|| Profile::load(&token)).transpose() {
+            Ok(profile) => (profile, None),
+            Err(failure) => (None, Some(failure)),
+        };
         // Nor does a missing environment: the process has the service's then.
         let environment = Environment::of(&token);
 
         let created = create(settings, &token, environment.as_ref(), streams)?;
         let job = if settings.asynchronous { None } else { created.put_in_job() };
-        let process = Self { handle: created.process, id: created.id, job, profile };
+        let process = Self { handle: created.process, id: created.id, job, without_profile, profile };
         let started = process.configure(settings).and_then(|()| match wanted() {
             true => resume(&created.thread).map(|()| true),
             false => Ok(false),
@@ -94,6 +99,11 @@ impl Process {
 
     pub(crate) fn id(&self) -> u32 {
         self.id
+    }
+
+    /// Why it runs without its user's profile, which it was to have.
+    pub(crate) fn without_profile(&self) -> Option<&Failure> {
+        self.without_profile.as_ref()
     }
 
     /// The exit code of a process that has ended.

@@ -36,16 +36,22 @@ pub(crate) struct Run {
     main: Arc<Pipe>,
     events: Arc<Events>,
     unique_id: u32,
+    is_for_our_client: bool,
     /// Threads that end when the client is gone.
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Run {
     /// Watches over the client from now on.
-    pub(crate) fn new(main: &Arc<Pipe>, stop: &Arc<Event>, unique_id: u32) -> io::Result<Self> {
+    pub(crate) fn new(
+        main: &Arc<Pipe>,
+        stop: &Arc<Event>,
+        unique_id: u32,
+        is_for_our_client: bool,
+    ) -> io::Result<Self> {
         let events = Arc::new(Events::new(stop)?);
         let watcher = watch_client(main, &events)?;
-        Ok(Self { main: Arc::clone(main), events, unique_id, threads: vec![watcher] })
+        Ok(Self { main: Arc::clone(main), events, unique_id, is_for_our_client, threads: vec![watcher] })
     }
 
     /// Starts the process, waits for its end and answers. `client_pipes` are not used by a process without streams.
@@ -59,7 +65,7 @@ impl Run {
                 // Whoever has the service stopped before there is an answer does not want the process.
                 let end = match self.events.stop.is_set() {
                     true => End::Stopped,
-                    false => self.answer(MessageBody::from_result(process.id())),
+                    false => self.answer(self.result(process.id(), &process)),
                 };
                 match end {
                     End::Stopped => process.end(ENDED),
@@ -68,7 +74,7 @@ impl Run {
                 end
             }
             Ok(Execution::Ended(process, exit_code)) => {
-                let end = self.answer(MessageBody::from_result(exit_code));
+                let end = self.answer(self.result(exit_code, &process));
                 match end {
                     End::Delivered => process.release(),
                     // What it has started and left running.
@@ -175,6 +181,12 @@ impl Run {
             Some(exit_code) => Execution::Ended(process, exit_code),
             None => Execution::Abandoned,
         })
+    }
+
+    /// With a remark for those who expect one.
+    fn result(&self, value: u32, process: &Process) -> MessageBody {
+        let remark = process.without_profile().filter(|_| self.is_for_our_client);
+        MessageBody::from_result(value, &remark.map(ToString::to_string).unwrap_or_default())
     }
 
     fn answer(&self, body: MessageBody) -> End {

@@ -14,7 +14,7 @@
  * nothing enforces these identities.
  *
  * What Windows may refuse and Wine does not is refused as long as there is a file C:\lab\refuse-CALL: jobs
- * (refuse-AssignProcessToJobObject), the environment of a user (refuse-CreateEnvironmentBlock), and a
+ * (refuse-AssignProcessToJobObject), the environment of a user (refuse-CreateEnvironmentBlock), his profile (refuse-LoadUserProfileW), and a
  * program of which only the user himself may read the file (refuse-CreateProcessAsUserW).
  *
  * As long as there is a file C:\lab\refuse-UnloadUserProfile a profile takes a minute to be unloaded.
@@ -318,7 +318,9 @@ static BOOL WINAPI unload_user_profile(HANDLE token, HANDLE profile)
 static BOOL WINAPI load_user_profile(HANDLE token, void *profile)
 {
 	(void)token, (void)profile;
-	return TRUE;
+	if (!is_refused(L"LoadUserProfileW")) return TRUE;
+	SetLastError(ERROR_ACCESS_DENIED);
+	return FALSE;
 }
 
 static BOOL acts_as_another(void)

@@ -162,6 +162,24 @@ fn a_process_runs_without_an_environment_of_its_users() {
     });
 }
 
+/// A host that needs rescue may well have one that is damaged.
+#[test]
+fn a_process_runs_without_its_users_profile_and_the_trace_says_so() {
+    on_interop_lab(|host| {
+        let options = host.options(&host.probe_options("exit 3", &json!({ "_ansible_verbosity": 3 })));
+        let trace = |options| {
+            let outcome = host.run(options);
+            outcome.assert_ran(3);
+            outcome.result["trace"].to_string()
+        };
+        assert!(!trace(&options).contains("remarks"), "it has one");
+        let _refused = refuse(host, "LoadUserProfileW");
+        let said = trace(&options);
+        assert!(said.contains("remarks: Failed to load user profile of "), "{said}");
+        assert!(said.contains("[Err=0x5, 5]"), "{said}");
+    });
+}
+
 #[test]
 fn a_profile_that_is_not_unloaded_does_not_keep_the_service() {
     on_interop_lab(|host| {
