@@ -71,13 +71,22 @@ pub fn of_documentation() -> Result<Vec<Example>> {
     Ok(tasks)
 }
 
-/// README's playbook.
-pub fn playbook_of_readme() -> Result<String> {
+/// What makes a playbook of README the one that prepares a host for WinRM.
+pub const FOR_WINRM: &str = "Enable-PSRemoting";
+
+/// README's playbooks.
+pub fn playbooks_of_readme() -> Result<Vec<String>> {
     let text = readme()?;
-    let mut blocks =
-        text.split("```yaml\n").skip(1).filter_map(|rest| Some(rest.split_once("\n```")?.0.to_owned()));
-    let playbook = blocks.next().context("README has no playbook")?;
-    ensure!(blocks.next().is_none(), "README has more than one playbook");
+    let blocks = text.split("```yaml\n").skip(1);
+    blocks.map(|rest| Ok(rest.split_once("\n```").context("a playbook has no end")?.0.to_owned())).collect()
+}
+
+/// README's playbook that prepares a host for WinRM.
+pub fn playbook_of_readme() -> Result<String> {
+    let mut playbooks = playbooks_of_readme()?;
+    playbooks.retain(|playbook| playbook.contains(FOR_WINRM));
+    let playbook = playbooks.pop().context("README has no playbook for WinRM")?;
+    ensure!(playbooks.is_empty(), "README has more than one playbook for WinRM");
     Ok(playbook)
 }
 
@@ -90,6 +99,95 @@ pub fn command_of_readme(password: &str) -> Result<String> {
     Ok(format!("ansible localhost {}", command.replace('\n', " ").replace("=...", &format!("={password}"))))
 }
 
+/// README's command line that has playbooks use this collection.
+pub fn migration_of_readme() -> Result<String> {
+    let text = readme()?;
+    let mut lines = text.lines().filter(|line| line.starts_with("grep ") && line.contains("sed -i"));
+    let line = lines.next().context("README has no command line with sed")?;
+    ensure!(lines.next().is_none(), "README has more than one command line with sed");
+    Ok(line.to_owned())
+}
+
+/// README's command line that finds what the other one cannot change.
+pub fn search_of_readme() -> Result<String> {
+    let text = readme()?;
+    let (_, rest) = text.split_once("| `grep ").context("README has no command line with grep")?;
+    let (command, _) = rest.split_once('`').context("it has no end")?;
+    Ok(format!("grep {command}"))
+}
+
 fn readme() -> Result<String> {
     Ok(fs::read_to_string(folders::repository().join("README.md"))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::process::Command;
+
+    use super::*;
+
+    /// Every form in which a task can name the module, and others that are like it.
+    const PLAYBOOK: &str = "\
+- hosts: windows
+  module_defaults:
+    community.windows.psexec:
+      connection_username: Administrator
+  tasks:
+    - name: One
+      community.windows.psexec:
+        executable: cmd.exe
+      check_mode: true
+    - community.windows.psexec: executable=cmd.exe
+    - action: community.windows.psexec executable=cmd.exe
+    - local_action: community.windows.psexec executable=cmd.exe
+    - {\"community.windows.psexec\": {executable: cmd.exe}}
+    - community.windows.win_psexec: {command: whoami}
+    - community.windows.psexec_of_another: {}
+    - psexec:
+        executable: cmd.exe
+";
+
+    fn shell(line: &str, folder: &Path) -> String {
+        let output = Command::new("sh").args(["-c", line]).current_dir(folder).output().expect("sh");
+        let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{shown}{}", String::from_utf8_lossy(&output.stderr));
+        shown
+    }
+
+    #[test]
+    fn the_migration_of_readme_changes_the_module_and_nothing_else() {
+        let folder = folders::Public::make().expect("a folder");
+        let tasks = folder.path().join("a role/tasks");
+        fs::create_dir_all(&tasks).expect("a folder");
+        let playbooks = [folder.path().join("site.yml"), tasks.join("main.yaml")];
+        for playbook in &playbooks {
+            fs::write(playbook, PLAYBOOK).expect("a file");
+        }
+        let other = folder.path().join("notes.txt");
+        fs::write(&other, PLAYBOOK).expect("a file");
+
+        let line = migration_of_readme().expect("README's command line");
+        shell(&line, folder.path());
+        let wanted = PLAYBOOK
+            .replace("community.windows.psexec", "native.windows.psexec")
+            .replace("native.windows.psexec_of_another", "community.windows.psexec_of_another");
+        for playbook in &playbooks {
+            assert_eq!(fs::read_to_string(playbook).expect("a file"), wanted);
+        }
+        assert_eq!(fs::read_to_string(other).expect("a file"), PLAYBOOK);
+        // Where there is nothing to be changed, too.
+        shell(&line, folder.path());
+
+        let found = shell(&search_of_readme().expect("README's command line"), folder.path());
+        assert_eq!(found.lines().count(), 2, "{found}");
+        assert!(found.lines().all(|line| line.ends_with(":    - psexec:")), "{found}");
+    }
+
+    #[test]
+    fn readme_has_playbooks() {
+        assert!(playbooks_of_readme().expect("playbooks").len() > 2);
+        assert!(playbook_of_readme().expect("a playbook").contains("delegate_to: localhost"));
+        assert!(command_of_readme("secret").expect("a command line").contains("connection_password=secret"));
+    }
 }

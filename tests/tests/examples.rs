@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use end_to_end::ansible::{Version, with_oldest_and_usual_version};
-use end_to_end::examples::{self, FOR_A_REAL_HOST};
+use end_to_end::examples::{self, FOR_A_REAL_HOST, FOR_WINRM};
 use end_to_end::folders;
 use end_to_end::host::{Host, on_lab, on_powershell_lab};
 use end_to_end::lab::ADMINISTRATOR;
@@ -82,6 +82,21 @@ const LAST_LINE: &str = "Enable-PSRemoting -Force -SkipNetworkProfileCheck";
 /// The form that README and the documentation show.
 const WHOLE: &str = ">-\n          -NoProfile -NonInteractive -Command \"& ([scriptblock]::Create((New-Object\n          \
                      IO.StreamReader([Console]::OpenStandardInput(), [Text.Encoding]::UTF8)).ReadToEnd()))\"";
+
+#[test]
+fn the_playbooks_of_the_readme_run() {
+    on_lab(|host, _| {
+        let Some(names) = Names::of(host) else { return };
+        let mut playbooks = examples::playbooks_of_readme().expect("README's playbooks");
+        playbooks.retain(|playbook| !playbook.contains(FOR_WINRM));
+        assert!(playbooks.len() > 1, "{playbooks:?}");
+        for playbook in &playbooks {
+            let output = names.play(Version::Usual, playbook);
+            let shown = text(&output);
+            assert!(output.status.success() && shown.contains("Microsoft Windows"), "{shown}");
+        }
+    });
+}
 
 #[test]
 fn the_command_line_of_the_readme_runs() {

@@ -18,6 +18,7 @@ use end_to_end::folders;
 use end_to_end::lab::{Form, Lab, LabOptions};
 use end_to_end::proxy::{Behaviour, Proxy, Statistics};
 
+use crate::pictures::{self, Figures};
 use crate::{ansible, build, interop, lab, packages};
 use contender::{Contender, Work};
 use table::{Figure, Goal, Table};
@@ -31,6 +32,7 @@ pub(crate) const USAGE: &str = "\
       --runs N           how often each figure is taken; the median counts, 7
       --large-upstream   have upstream write ten times the size, too, which takes it an hour
       --build            also build everything from nothing, which takes minutes
+      --keep             have README show these figures, in its table and pictures
       --soak N           instead: N runs of this module, and what they leave
 ";
 
@@ -55,6 +57,9 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     println!("{}\n{}", caption::contenders()?, caption::host()?);
     println!("load: {load} before, {} after {} s", caption::load(), started.elapsed().as_secs());
     table.print();
+    if bench.options.keep {
+        pictures::keep(&Figures::shown(caption::conditions()?, &table.of_both())?)?;
+    }
     Ok(())
 }
 
@@ -65,6 +70,7 @@ struct Options {
     runs: usize,
     large_upstream: bool,
     build: bool,
+    keep: bool,
     soak: Option<u32>,
 }
 
@@ -76,6 +82,7 @@ impl Options {
             runs: 7,
             large_upstream: false,
             build: false,
+            keep: false,
             soak: None,
         };
         let mut rest = arguments.iter();
@@ -90,6 +97,7 @@ impl Options {
                 "--runs" => options.runs = number()?.max(1) as usize,
                 "--large-upstream" => options.large_upstream = true,
                 "--build" => options.build = true,
+                "--keep" => options.keep = true,
                 "--soak" => options.soak = Some(number()?),
                 _ => bail!("unknown option: {name}\n\n{USAGE}"),
             }
@@ -116,7 +124,7 @@ impl Bench {
     }
 
     fn of_a_long_way(&self, table: &mut Table) -> Result<()> {
-        let name = format!("wall at {} ms round trip", self.options.round_trip.as_millis());
+        let name = format!("a run at {} ms round trip", self.options.round_trip.as_millis());
         let delay = self.options.round_trip / 2;
         let [upstream, ours] = self.in_turns(&name, |contender| self.through_proxy(contender, delay))?;
         let add = |table: &mut Table, name: &str, unit, figure: fn(&Proxied) -> f64, goal| {
@@ -124,20 +132,20 @@ impl Bench {
             table.add(Figure::both(name, unit, both, goal));
         };
         let waits = |run: &Proxied| f64::from(run.statistics.waits);
-        add(table, "waits for the server per run", "", waits, Goal::AtMost(18.0));
+        add(table, "waits for the host", "", waits, Goal::AtMost(18.0));
         add(table, &name, "s", |run| seconds(run.wall), Goal::Ratio(0.4));
         let sent = |run: &Proxied| run.statistics.from_client.bytes as f64 / 1000.0;
-        add(table, "bytes sent per run", "KB", sent, Goal::AtMost(160.0));
+        add(table, "bytes sent", "KB", sent, Goal::AtMost(160.0));
         Ok(())
     }
 
     fn of_an_echo(&self, table: &mut Table) -> Result<()> {
         let (echo, port) = (Work::echo(), self.lab.port());
-        let name = "wall on loopback";
+        let name = "a run on loopback";
         let [upstream, ours] = self.in_turns(name, |contender| contender.usage(&echo, port))?;
         let both = [upstream.as_slice(), ours.as_slice()];
         table.add(Figure::both(name, "s", both.map(wall), Goal::Ratio(0.55)));
-        table.add(Figure::both("CPU", "s", both.map(cpu), Goal::Ratio(0.05)));
+        table.add(Figure::both("time of the processors", "ms", both.map(cpu), Goal::Ratio(0.05)));
         table.add(Figure::both("peak memory", "MB", both.map(peak_memory), Goal::AtMost(10.0)));
         let instructions = contender::instructions(&echo, port)? / 1e6;
         table.add(Figure::ours("instructions (callgrind)", "M", instructions, Goal::None));
@@ -318,9 +326,9 @@ fn wall(runs: &[Usage]) -> f64 {
     median(runs.iter().map(|run| seconds(run.wall)))
 }
 
-/// Seconds.
+/// Milliseconds.
 fn cpu(runs: &[Usage]) -> f64 {
-    median(runs.iter().map(|run| seconds(run.cpu)))
+    median(runs.iter().map(|run| seconds(run.cpu) * 1000.0))
 }
 
 /// Megabytes.

@@ -17,7 +17,7 @@ use crate::{ansible, build, step, tarball};
 const LARGEST_BYTES: u64 = 20_000_000;
 
 /// Everything that goes to the users, but for the programs.
-const CONTENTS: [&str; 12] = [
+const CONTENTS: [&str; 14] = [
     "CHANGELOG.md",
     "FILES.json",
     "LICENSE-APACHE",
@@ -26,6 +26,8 @@ const CONTENTS: [&str; 12] = [
     "MANIFEST.json",
     "README.md",
     "SECURITY.md",
+    "docs/figures.svg",
+    "docs/way.svg",
     "meta/runtime.yml",
     "plugins/action/psexec.py",
     "plugins/modules/psexec.py",

@@ -15,6 +15,7 @@ mod judges;
 mod lab;
 mod miri;
 mod packages;
+mod pictures;
 mod python;
 mod report;
 #[cfg(test)]
@@ -46,6 +47,7 @@ cargo xtask COMMAND
   test --fuzz [S]    only the fuzz targets, each for S seconds
   build              plugins/modules/__psexec_linux_<architecture> and target/service/psexec-service.exe
   collection         target/collection/native-windows-<version>.tar.gz, for all architectures
+  pictures           draw README's pictures of the figures that it shows
   lab up [NAME]      start a Windows host on loopback, and leave it running
   lab down [NAME]    stop it
   lab status         list the labs that are running
@@ -76,6 +78,7 @@ fn run(arguments: &[&str]) -> Result<()> {
         ["test", "--fuzz", seconds] => fuzz::run(seconds.parse().context("--fuzz takes whole seconds")?),
         ["build"] => build::run().map(drop),
         ["collection"] => collection::run(),
+        ["pictures"] => pictures::run(),
         ["bench", "measure", rest @ ..] => bench::measure(rest),
         ["bench", rest @ ..] => bench::run(rest),
         ["lab", "up"] => lab::up(lab::NAME),

@@ -27,13 +27,33 @@ pub(super) fn contenders() -> Result<String> {
 /// What stands for the host, and the machine that both sides run on.
 pub(super) fn host() -> Result<String> {
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
-    let processors = thread::available_parallelism().map_or(1, |count| count.get());
     Ok(format!(
-        "host: the project's lab with 32-bit programs, {}, on the same machine: {processors} processors{}, Linux {}",
-        said(System::chosen().command("/usr/sbin/smbd").arg("--version"))?.replace("Version", "smbd"),
+        "host: the project's lab with 32-bit programs, {}, on the same machine: {} processors{}, Linux {}",
+        samba()?,
+        processors(),
         model().map(|name| format!(" ({name})")).unwrap_or_default(),
         kernel.trim(),
     ))
+}
+
+/// For README: whose figures stand beside ours, and what stands for the host, in a few words.
+pub(super) fn conditions() -> Result<Vec<String>> {
+    let upstream =
+        format!("upstream: community.windows {}, {}, PAExec.exe", version_of_collection()?, packages()?);
+    let host = format!(
+        "host: the project's lab, {} and Wine, on the same machine with {} processors",
+        samba()?,
+        processors()
+    );
+    Ok(vec![upstream, host])
+}
+
+fn samba() -> Result<String> {
+    Ok(said(System::chosen().command("/usr/sbin/smbd").arg("--version"))?.replace("Version", "Samba"))
+}
+
+fn processors() -> usize {
+    thread::available_parallelism().map_or(1, |count| count.get())
 }
 
 /// How many wanted to run, the mean of a minute: what else the machine does has a share in every figure.

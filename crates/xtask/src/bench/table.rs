@@ -1,5 +1,7 @@
 //! Figures beside each other, and beside what they should be.
 
+use crate::pictures;
+
 /// What a figure of ours should be.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Goal {
@@ -72,6 +74,15 @@ impl Table {
     /// Adds a line below the table.
     pub(super) fn note(&mut self, note: String) {
         self.notes.push(note);
+    }
+
+    /// The figures that both sides have.
+    pub(super) fn of_both(&self) -> Vec<pictures::Figure> {
+        let both = |figure: &Figure| {
+            let (name, unit) = (figure.name.clone(), figure.unit.to_owned());
+            figure.upstream.map(|upstream| pictures::Figure { name, unit, upstream, here: figure.ours })
+        };
+        self.figures.iter().filter_map(both).collect()
     }
 
     pub(super) fn print(&self) {
