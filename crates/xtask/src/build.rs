@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use end_to_end::folders;
 use end_to_end::program::{ARCHITECTURES, GLIBC};
-use sha2::{Digest, Sha256};
 use windows_build::{Architecture, is_for_windows_7};
 
+use crate::digest::sha256;
 use crate::{packages, python, step};
 
 /// A C compiler that links for any version of the C library, and what has cargo use it; from PyPI.
@@ -45,13 +45,11 @@ pub(crate) fn run() -> Result<PathBuf> {
     let module = folders::module();
     put(&folder.join(PROGRAM), &module)?;
     println!("  {} ({}, for {systems})", module.display(), size(&module)?);
-    for (architecture, name) in SERVICES {
-        let service = services().join(name);
+    for (architecture, service) in services() {
         ensure!(service.exists(), "the build has not left {}", service.display());
         let systems = if is_for_windows_7(architecture) { "Windows 7" } else { "Windows 10" };
         // What security software may be told to allow; the module names it where it was not.
-        let hash: String =
-            Sha256::digest(fs::read(&service)?).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = sha256(&fs::read(&service)?);
         println!("  {} ({}, for {systems} and later, SHA-256 {hash})", service.display(), size(&service)?);
     }
     Ok(module)
@@ -73,13 +71,18 @@ pub(crate) fn for_all_architectures() -> Result<()> {
         cargo.args(["--release", "--package", "psexec"]);
         // A service that the user has named is in all of them.
         if env::var_os(PREBUILT_SERVICE).is_none() {
-            cargo.env(PREBUILT_SERVICE, services());
+            cargo.env(PREBUILT_SERVICE, folder_of_services());
         }
         step::run(&format!("build the module for {architecture}"), &mut cargo)?;
         put(&folder.join(PROGRAM), &program)?;
         println!("  {} ({}, for glibc {GLIBC} and later)", program.display(), size(&program)?);
     }
     Ok(())
+}
+
+/// The service's images, which [`run`] leaves.
+pub(crate) fn services() -> [(Architecture, PathBuf); 2] {
+    SERVICES.map(|(architecture, name)| (architecture, folder_of_services().join(name)))
 }
 
 /// How long this command takes where nothing is built; what it needs has been downloaded already.
@@ -126,7 +129,7 @@ fn put(built: &Path, place: &Path) -> Result<()> {
     Ok(())
 }
 
-fn services() -> PathBuf {
+fn folder_of_services() -> PathBuf {
     folders::repository().join("target/service")
 }
 

@@ -61,7 +61,7 @@ pub(crate) fn install_for_tests() -> Result<()> {
 
 /// Packs the collection with the programs for these architectures, and looks into it.
 fn pack(architectures: &[&str], tarball: &Path) -> Result<()> {
-    check_version()?;
+    check_version(&fs::read_to_string(folders::repository().join("galaxy.yml"))?)?;
     // Built earlier, of another source.
     for architecture in ARCHITECTURES.iter().filter(|architecture| !architectures.contains(architecture)) {
         let _ = fs::remove_file(folders::program(architecture));
@@ -109,8 +109,7 @@ fn check(tarball: &Path, architectures: &[&str]) -> Result<()> {
 }
 
 /// The version in galaxy.yml has to be the workspace's.
-fn check_version() -> Result<()> {
-    let galaxy = fs::read_to_string(folders::repository().join("galaxy.yml"))?;
+pub(crate) fn check_version(galaxy: &str) -> Result<()> {
     let version = galaxy.lines().find_map(|line| line.strip_prefix("version: "));
     let version = version.context("galaxy.yml names no version")?.trim();
     let cargo = env!("CARGO_PKG_VERSION");
@@ -122,12 +121,36 @@ fn check_version() -> Result<()> {
 mod tests {
     use super::*;
 
-    /// Where the links of a document lead, but for addresses.
+    fn text(document: &str) -> String {
+        fs::read_to_string(folders::repository().join(document)).expect("a document")
+    }
+
+    /// Where the links of a text lead, but for addresses.
+    fn targets(text: &str) -> impl Iterator<Item = &str> {
+        let ends = text.split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0));
+        ends.filter(|link| !link.contains("://"))
+    }
+
+    /// The files that the links of a document lead to.
     fn links(document: &str) -> Vec<String> {
-        let text = fs::read_to_string(folders::repository().join(document)).expect("a document");
-        let ends = text.split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0.to_owned()));
-        let files = ends.filter(|link| !link.contains("://") && !link.starts_with('#'));
+        let text = text(document);
+        let files = targets(&text).filter(|link| !link.starts_with('#'));
         files.map(|link| link.split('#').next().unwrap_or_default().to_owned()).collect()
+    }
+
+    #[test]
+    fn links_within_readme_lead_to_its_headings() {
+        let text = text("README.md");
+        let headings = text.lines().filter(|line| line.starts_with('#'));
+        // As every renderer makes them of headings without anything but words.
+        let anchors: Vec<_> = headings
+            .map(|line| format!("#{}", line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-")))
+            .collect();
+        let within: Vec<_> = targets(&text).filter(|link| link.starts_with('#')).collect();
+        assert!(within.len() > 3);
+        for link in within {
+            assert!(anchors.iter().any(|anchor| anchor == link), "README links to {link}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod campaign;
 mod check;
 mod collection;
 mod demo;
+mod digest;
 mod fuzz;
 mod host;
 mod interop;
@@ -17,12 +18,14 @@ mod miri;
 mod packages;
 mod pictures;
 mod python;
+mod release;
 mod report;
 #[cfg(test)]
 mod rooms;
 mod step;
 mod tarball;
 mod test;
+mod tools;
 #[cfg(test)]
 mod versions;
 
@@ -47,6 +50,7 @@ cargo xtask COMMAND
   test --fuzz [S]    only the fuzz targets, each for S seconds
   build              plugins/modules/__psexec_linux_<architecture> and target/service/psexec-service.exe
   collection         target/collection/native-windows-<version>.tar.gz, for all architectures
+  release --dry-run  target/release-<version>: all that is published of a release, and what it still lacks
   pictures           draw README's pictures of the figures that it shows
   lab up [NAME]      start a Windows host on loopback, and leave it running
   lab down [NAME]    stop it
@@ -78,6 +82,10 @@ fn run(arguments: &[&str]) -> Result<()> {
         ["test", "--fuzz", seconds] => fuzz::run(seconds.parse().context("--fuzz takes whole seconds")?),
         ["build"] => build::run().map(drop),
         ["collection"] => collection::run(),
+        ["release", "--dry-run"] => release::dry_run(),
+        ["release", ..] => {
+            bail!("there is only release --dry-run: to sign and publish is the owner's, see CONTRIBUTING.md")
+        }
         ["pictures"] => pictures::run(),
         ["bench", "measure", rest @ ..] => bench::measure(rest),
         ["bench", rest @ ..] => bench::run(rest),

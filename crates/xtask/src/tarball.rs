@@ -7,7 +7,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
+
+use crate::digest::sha256;
 
 /// Packs the tarball once more.
 pub(crate) fn repack(tarball: &Path) -> Result<()> {
@@ -68,7 +69,7 @@ fn read(file: &Path) -> Result<Value> {
 fn write(file: &Path, value: &Value) -> Result<String> {
     let text = format!("{value:#}\n");
     fs::write(file, &text)?;
-    Ok(Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(sha256(text.as_bytes()))
 }
 
 fn done(command: &mut Command) -> Result<()> {

@@ -6,7 +6,7 @@ use end_to_end::lab::{Form, powershell};
 use windows_build::Architecture;
 
 use crate::report::Report;
-use crate::{build, check, collection, fuzz, interop, judges, lab, miri, packages, step};
+use crate::{build, check, collection, fuzz, interop, judges, lab, miri, packages, step, tools};
 
 /// How many tests run side by side: most of them wait for the host, and for what never comes.
 const AT_ONCE: &str = "--test-threads=4";
@@ -63,11 +63,7 @@ fn clippy_for_windows(report: &mut Report) -> Result<()> {
 fn dependencies(report: &mut Report) -> Result<()> {
     const VERSION: &str = "0.20.2";
 
-    if !is_installed("cargo-deny") {
-        let mut install = build::cargo();
-        install.args(["install", "--locked", "cargo-deny", "--version", VERSION]);
-        step::run("build cargo-deny", &mut install)?;
-    }
+    tools::provide("cargo-deny", VERSION)?;
     let mut deny = build::cargo();
     // Not offline: what other platforms need has not been fetched where nothing is built for them.
     deny.args(["deny", "--locked", "check", "licenses", "bans", "sources"]);
@@ -84,9 +80,4 @@ fn dependencies(report: &mut Report) -> Result<()> {
     let result = if finished.succeeded { "passed" } else { "FAILED" };
     report.note("advisories for dependencies", &finished, result.to_owned());
     Ok(())
-}
-
-fn is_installed(program: &str) -> bool {
-    std::env::var_os("PATH")
-        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).exists()))
 }
