@@ -138,14 +138,20 @@ fn lists_of_components(folder: &Path) -> Result<()> {
         for (other, manifest) in &manifests {
             let written = manifest.with_file_name(format!("{FILE}.json"));
             if other == package {
-                fs::copy(&written, folder.join(format!("{name}.cdx.json")))
+                let list = fs::read_to_string(&written)
                     .with_context(|| format!("no list of components for {package}"))?;
+                fs::write(folder.join(format!("{name}.cdx.json")), without(&list, &folders::repository()))?;
             }
             // Some manifests have none.
             let _ = fs::remove_file(written);
         }
     }
     Ok(())
+}
+
+/// A list of components that names the packages of this tree as if it lay elsewhere: where it was built is nobody's business.
+fn without(list: &str, repository: &Path) -> String {
+    list.replace(&*repository.to_string_lossy(), "/native.windows")
 }
 
 /// The manifest of each package of the workspace.
@@ -239,6 +245,13 @@ mod tests {
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad  a\n\
              e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  b\n"
         );
+    }
+
+    #[test]
+    fn a_list_of_components_does_not_tell_where_it_was_made() {
+        let list = r#"{"bom-ref":"path+file:///home/user/tree/crates/psexec#0.1.0"}"#;
+        let wanted = r#"{"bom-ref":"path+file:///native.windows/crates/psexec#0.1.0"}"#;
+        assert_eq!(without(list, Path::new("/home/user/tree")), wanted);
     }
 
     #[test]
