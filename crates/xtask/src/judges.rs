@@ -125,7 +125,9 @@ impl Judges {
                 playbook.trim_end().to_owned() + "\n",
             )?;
         }
-        fs::write(folder.join("readme.yml"), examples::playbook_of_readme()? + "\n")?;
+        for (number, playbook) in examples::playbooks_of_readme()?.into_iter().enumerate() {
+            fs::write(folder.join(format!("readme_{number}.yml")), playbook + "\n")?;
+        }
         for entry in fs::read_dir(folders::repository().join("tests/playbooks"))? {
             let path = entry?.path();
             if path.is_file() {
