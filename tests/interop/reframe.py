@@ -25,10 +25,14 @@ ID_AT = {6: 72, 7: 72, 8: 80, 9: 80, 10: 72, 11: 72, 14: 72, 15: 72, 16: 88, 17:
 IOCTL = 11
 
 
+# Of the format pcap: times in microseconds, and in nanoseconds, as tshark has written them since 4.2.
+MAGIC = b"\xd4\xc3\xb2\xa1", b"\x4d\x3c\xb2\xa1"
+
+
 def packets(capture):
     """Time, ports, first sequence number of the data, and data of TCP packets, from the format pcap with Ethernet."""
     data = open(capture, "rb").read()
-    assert data[:4] == b"\xd4\xc3\xb2\xa1" and data[20:24] == b"\1\0\0\0", "not pcap of Ethernet"
+    assert data[:4] in MAGIC and data[20:24] == b"\1\0\0\0", "not pcap of Ethernet"
     at = 24
     while at < len(data):
         seconds, fraction, length, _ = struct.unpack_from("<4L", data, at)
@@ -121,9 +125,9 @@ class Writer:
 
     LONGEST = 60000
 
-    def __init__(self, path):
+    def __init__(self, path, magic):
         self.file = open(path, "wb")
-        self.file.write(struct.pack("<LHHlLLL", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 101))
+        self.file.write(magic + struct.pack("<HHlLLL", 2, 4, 0, 0, 262144, 101))
         self.sequence = {}
 
     def write(self, time, client, from_client, frame):
@@ -143,8 +147,9 @@ class Writer:
 
 def main(capture, port, whole, apart):
     seen = list(frames(capture, int(port)))
+    magic = open(capture, "rb").read(4)
     for path, content in ((whole, seen), (apart, taken_apart(seen))):
-        writer = Writer(path)
+        writer = Writer(path, magic)
         for frame in content:
             writer.write(*frame)
         writer.file.close()

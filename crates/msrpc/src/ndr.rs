@@ -21,18 +21,20 @@ impl NdrWriter {
         self.writer.into_bytes()
     }
 
-    /// Bytes as they are.
+    /// Bytes as they are. Nothing is aligned before it is written: behind the last parameter there is nothing.
     pub(crate) fn fixed(&mut self, bytes: &[u8]) {
-        self.writer.bytes(bytes);
         self.writer.align(ALIGNMENT);
+        self.writer.bytes(bytes);
     }
 
     pub(crate) fn u32(&mut self, value: u32) {
+        self.writer.align(ALIGNMENT);
         self.writer.u32(value);
     }
 
     /// The number of elements of an array.
     pub(crate) fn count(&mut self, count: usize) {
+        self.writer.align(ALIGNMENT);
         self.writer.count(count);
     }
 
@@ -53,12 +55,11 @@ impl NdrWriter {
     /// Conformant varying string with its terminator: maximum count, offset, actual count, units.
     pub(crate) fn string(&mut self, text: &str) {
         let count = text.encode_utf16().count() + 1;
-        self.writer.count(count);
+        self.count(count);
         self.u32(0);
-        self.writer.count(count);
+        self.count(count);
         self.writer.utf16(text);
         self.writer.u16(0);
-        self.writer.align(ALIGNMENT);
     }
 
     pub(crate) fn unique_string(&mut self, text: Option<&str>) {
@@ -70,8 +71,8 @@ impl NdrWriter {
 
     /// Conformant array of bytes: count, bytes.
     pub(crate) fn byte_array(&mut self, bytes: &[u8]) {
-        self.writer.count(bytes.len());
-        self.fixed(bytes);
+        self.count(bytes.len());
+        self.writer.bytes(bytes);
     }
 }
 

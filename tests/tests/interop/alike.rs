@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use end_to_end::host::Host;
 use end_to_end::interop;
-use end_to_end::lab::{Form, LOGONS, Lab, LabOptions};
+use end_to_end::lab::{Form, LOGONS, LabOptions};
 use serde_json::{Map, Value, json};
 
 /// What upstream begins its messages with, before it goes on in words of libraries that we do not have.
