@@ -157,6 +157,29 @@ fn a_limited_process_cannot_write_where_only_administrators_may() {
     });
 }
 
+/// As on a share that the host's own account has no access to: LocalSystem, which the service runs as, cannot open it.
+#[test]
+#[ignore = "needs a Windows host, which PSEXEC_TEST_HOST names"]
+fn a_program_that_only_its_user_may_read_is_started() {
+    const PROGRAM: &str = r"C:\Windows\Temp\native-windows-own.exe";
+
+    on_named_host(|host, user| {
+        let Some(sid) = host.sid(user).expect("a look at the user").filter(|_| !host.is_wine()) else {
+            return not_run("Wine does not enforce rights");
+        };
+        command(host, &format!("copy /y {} {PROGRAM}", host.probe_path()));
+        command(host, &format!("icacls {PROGRAM} /inheritance:r /grant:r *{sid}:(RX)"));
+        let exit = program(PROGRAM, "exit 3");
+        host.run(&as_user(user, &exit)).assert_ran(3);
+        let mut as_system = exit;
+        as_system["process_username"] = json!("System");
+        let refused = host.run(&as_system);
+        command(host, &format!("icacls {PROGRAM} /reset && del {PROGRAM}"));
+        let message = refused.assert_failed();
+        assert!(message.contains("[Err=0x5, 5]"), "{message}");
+    });
+}
+
 #[test]
 #[ignore = "needs a Windows host, which PSEXEC_TEST_HOST names"]
 fn the_profile_is_loaded_if_it_is_wanted_and_unloaded_afterwards() {
