@@ -36,9 +36,12 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         del tmp
         arguments = dict(self._task.args)
+        environment: dict[str, str] = {}
         is_for_windows = getattr(self._connection._shell, "_IS_WINDOWS", False)
         if is_for_windows:
             self._refuse_what_only_a_delegated_task_can()
+            if self._is_for_host_of_connection(arguments, task_vars):
+                environment = self._environment_of_connection()
             arguments = {**self._of_connection(arguments, task_vars), **arguments}
         elif self._connection.transport != "local":
             result.update(self._execute(arguments, task_vars, self._machine(task_vars)))
@@ -48,7 +51,7 @@ class ActionModule(ActionBase):
             result.update(self._execute(arguments, task_vars, here))
             return result
         try:
-            result.update(self._start(arguments, task_vars, here))
+            result.update(self._start(arguments, environment, task_vars, here))
         except PermissionError:
             if is_for_windows:
                 raise
@@ -74,19 +77,30 @@ class ActionModule(ActionBase):
 
         The user goes with the host alone, and the password with the user: no password is for another host, or another user.
         """
-        def option(*names: str) -> t.Any:
-            values = (self.get_connection_option(name) for name in names)
-            return next((value for value in values if value), None)
-
-        defaults = {"hostname": option("remote_addr", "host")}
-        same_host = (defaults["hostname"], self._task.delegate_to or task_vars.get("inventory_hostname"))
-        if arguments.get("hostname", defaults["hostname"]) in same_host:
-            user = defaults["connection_username"] = option("remote_user")
+        defaults = {"hostname": self._option("remote_addr", "host")}
+        if self._is_for_host_of_connection(arguments, task_vars):
+            user = defaults["connection_username"] = self._option("remote_user")
             # Who manages the tickets of Kerberos has one.
-            is_manual = option("kerberos_mode") == "manual"
+            is_manual = self._option("kerberos_mode") == "manual"
             if not is_manual and arguments.get("connection_username", user) == user:
-                defaults["connection_password"] = option("remote_password", "password")
+                defaults["connection_password"] = self._option("remote_password", "password")
         return {name: value for name, value in defaults.items() if value}
+
+    def _environment_of_connection(self) -> dict[str, str]:
+        """The name that the host's tickets are for, where the connection says that it is another than the host's."""
+        of_winrm = (self._option("_extras") or {}).get("ansible_winrm_kerberos_hostname_override")
+        name = of_winrm or self._option("negotiate_hostname_override")
+        return {"PSEXEC_SERVICE_PRINCIPAL": "cifs/{0}".format(name)} if name else {}
+
+    def _is_for_host_of_connection(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> bool:
+        host = self._option("remote_addr", "host")
+        names = (host, self._task.delegate_to or task_vars.get("inventory_hostname"))
+        return arguments.get("hostname", host) in names
+
+    def _option(self, *names: str) -> t.Any:
+        """The first of these options of the connection that is set."""
+        values = (self.get_connection_option(name) for name in names)
+        return next((value for value in values if value), None)
 
     def _machine(self, task_vars: dict[str, t.Any]) -> programs.Machine:
         """The machine at the other end of the connection."""
@@ -111,18 +125,22 @@ class ActionModule(ActionBase):
         )
 
     def _start(
-        self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any], machine: programs.Machine
+        self,
+        arguments: dict[str, t.Any],
+        environment: dict[str, str],
+        task_vars: dict[str, t.Any],
+        machine: programs.Machine,
     ) -> dict[str, t.Any]:
-        """Starts the program from here, where it is."""
+        """Starts the program from here, where it is. The task's environment goes before the one that is given."""
         program = programs.path_of(programs.program_for("psexec", machine))
         self._update_module_args(self._task.action, arguments, task_vars)
-        environment: dict[str, t.Any] = {}
-        self._compute_environment_string(environment)
+        of_task: dict[str, t.Any] = {}
+        self._compute_environment_string(of_task)
         display.vvv("EXEC {0}".format(program), host=task_vars.get("inventory_hostname"))
         code, output, errors = programs.run(
             program,
             json.dumps(arguments, cls=Encoder).encode(),
-            {**os.environ, **{name: str(value) for name, value in environment.items()}},
+            {**os.environ, **environment, **{name: str(value) for name, value in of_task.items()}},
             self._loader.get_basedir(),
         )
         try:

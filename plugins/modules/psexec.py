@@ -282,7 +282,8 @@ notes:
   - The environment variable E(PSEXEC_FORBID_NTLM) forbids NTLM if it is V(1). Without it, whoever keeps the controller
     from the KDC can have the module use NTLM in the place of Kerberos.
   - The environment variable E(PSEXEC_SERVICE_PRINCIPAL), such as V(cifs/server.domain.local), names the service principal
-    of a host whose O(hostname) is an address, an alias or the end of a tunnel.
+    of a host whose O(hostname) is an address, an alias or the end of a tunnel. For the host of a task's connection to
+    Windows, C(ansible_winrm_kerberos_hostname_override) and C(ansible_psrp_negotiate_hostname_override) do so as well.
   - Security software may hold the service up, or take its file away. The message then says which file to allow,
     C(native.windows.psexec-*.exe) in the Windows folder, and its SHA-256, which C(cargo xtask build) prints as well.
   - The environment variable E(PSEXEC_SERVICE_EXE) can name a file that is uploaded in place of the service that the

@@ -269,7 +269,8 @@ fn copy_collection_with_recorder(folder: &Scratch) {
     let program = copy_collection(folder);
     // Ansible takes for a program what is not text.
     let recorder = "#!/bin/sh\n# \u{1}\n\
-                    printf '{\"told\": %s}' \"$(cat ${1:+\"$1\"} | tee \"${RECORD:-/dev/null}\")\"\n";
+                    printf '{\"told\": %s, \"principal\": \"%s\"}' \\\n    \
+                    \"$(cat ${1:+\"$1\"} | tee \"${RECORD:-/dev/null}\")\" \"$PSEXEC_SERVICE_PRINCIPAL\"\n";
     fs::write(&program, recorder).expect("a program");
     fs::set_permissions(&program, Permissions::from_mode(0o755)).expect("permissions");
 }
