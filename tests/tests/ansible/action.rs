@@ -8,9 +8,10 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use end_to_end::ansible::{Version, with_every_version};
+use end_to_end::ansible::{Version, with_every_version, with_oldest_and_usual_version};
 use end_to_end::folders;
 use end_to_end::host::{Host, on_lab};
+use end_to_end::module::Task;
 use end_to_end::report::not_run;
 use serde_json::{Value, json};
 
@@ -242,6 +243,52 @@ fn programs_are_told_of_the_task_as_ansible_tells_modules() {
             }
         }
     });
+}
+
+/// All sets of arguments that the program is compared with ansible-core by. Check mode ends both sides after the validation.
+#[test]
+fn arguments_come_to_the_program_as_they_are_written() {
+    const CASES: &str = include_str!("../../../crates/psexec/tests/conformance/arguments.json");
+
+    let cases: Value = serde_json::from_str(CASES).expect("JSON");
+    let texts =
+        cases["cases"].as_array().expect("a list").iter().filter_map(|case| case["arguments"].as_str());
+    let sets: Vec<Value> = texts.filter_map(set_of_arguments).collect();
+    assert!(sets.len() > 450, "{}", sets.len());
+    with_oldest_and_usual_version(|version| {
+        let folder = Scratch::new(version, "arguments");
+        let answers = folder.path().join("answers.json");
+        let tasks = format!(
+            "- hosts: localhost\n  gather_facts: false\n  tasks:\n  - native.windows.psexec: '{{{{ item }}}}'\n    loop: \
+             '{{{{ sets }}}}'\n    loop_control: {{label: one}}\n    check_mode: true\n    ignore_errors: true\n    \
+             register: all\n  - ansible.builtin.copy: {{content: '{{{{ all.results | to_json }}}}', dest: '{}'}}\n",
+            answers.display()
+        );
+        let tasks = folder.write("arguments.yml", &tasks);
+        let variables = folder.write("sets.json", &json!({ "sets": sets }).to_string());
+        let mut ansible = version.command("ansible-playbook").expect("ansible-playbook");
+        succeed(ansible.arg(tasks).arg("--extra-vars").arg(format!("@{}", variables.display())));
+        let answers = fs::read_to_string(answers).expect("what came of them");
+        let answers: Vec<Value> = serde_json::from_str(&answers).expect("JSON");
+        assert_eq!(answers.len(), sets.len());
+        for (set, answer) in sets.iter().zip(&answers) {
+            let mut arguments = set.clone();
+            arguments["_ansible_check_mode"] = json!(true);
+            arguments["_ansible_module_name"] = json!("native.windows.psexec");
+            let alone = Task::new(&arguments).expect("a task").run().expect("one JSON object").result;
+            for part in ["msg", "invocation", "warnings", "deprecations"] {
+                assert_eq!(answer.get(part), alone.get(part), "{part} of {set}");
+            }
+        }
+    });
+}
+
+/// The options of a task, where they are what can stand in one.
+fn set_of_arguments(text: &str) -> Option<Value> {
+    let mut set: Value = serde_json::from_str(text).ok()?;
+    let options = set.as_object_mut()?;
+    options.remove("_ansible_check_mode");
+    options.keys().all(|name| !name.starts_with("_ansible_")).then_some(set)
 }
 
 /// A playbook of one task that runs `cmd.exe`.
