@@ -15,8 +15,19 @@ use crate::{collection, python};
 
 const FROM_PYPI: [&str; 3] = ["ansible-lint==26.10.1", "antsibull-docs==2.28.0", "galaxy-importer==0.4.44"];
 
-/// The versions of ansible-core whose ansible-test judges, with the version of pip that it asks for.
-const OLDEST_AND_NEWEST: [(Version, &str); 2] = [(Version::Oldest, "23.1.2"), (Version::Newest, "25.2")];
+/// A version of ansible-core whose ansible-test judges.
+struct Sanity {
+    version: Version,
+    /// The version of pip that it asks for.
+    pip: &'static str,
+    /// The minor number of the newest Python 3 that it knows.
+    newest_python: u32,
+}
+
+const OLDEST_AND_NEWEST: [Sanity; 2] = [
+    Sanity { version: Version::Oldest, pip: "23.1.2", newest_python: 12 },
+    Sanity { version: Version::Newest, pip: "25.2", newest_python: 14 },
+];
 
 /// What ansible-test runs to have pip in an environment of its own. It would fetch a script from its project's server; a Python
 /// with ensurepip, which every environment here is made by, needs none. Of the options two are not pip's.
@@ -40,8 +51,8 @@ pub(crate) fn check(report: &mut Report) -> Result<()> {
     judges.importer(report)?;
     judges.lint(report)?;
     judges.documentation(report)?;
-    for (version, pip) in OLDEST_AND_NEWEST {
-        judges.sanity(report, version, pip)?;
+    for sanity in &OLDEST_AND_NEWEST {
+        judges.sanity(report, sanity)?;
     }
     Ok(())
 }
@@ -84,7 +95,7 @@ impl Judges {
             .arg(&collection);
         ensure!(tar.status().context("tar does not start")?.success(), "the collection cannot be unpacked");
         let program = folders::program_in_collection(env::consts::ARCH);
-        for (version, _) in OLDEST_AND_NEWEST {
+        for Sanity { version, .. } in &OLDEST_AND_NEWEST {
             let ignored = collection.join(format!("tests/sanity/ignore-{}.txt", version.number()));
             fs::write(ignored, format!("{program} validate-modules!skip\n"))?;
         }
@@ -157,21 +168,26 @@ impl Judges {
     }
 
     /// All sanity tests of one version of ansible-core.
-    fn sanity(&self, report: &mut Report, version: Version, pip: &str) -> Result<()> {
+    fn sanity(&self, report: &mut Report, sanity: &Sanity) -> Result<()> {
+        let Sanity { version, pip, newest_python } = sanity;
         let title = format!("ansible-test sanity of ansible-core {}", version.number());
         if let Ok(reason) = fs::read_to_string(version.missing()) {
             report.left_out(&title, &reason);
             return Ok(());
         }
         let programs = version.environment().join("bin");
+        let python = python::minor(&programs.join("python"))?;
+        if python > *newest_python {
+            report.left_out(&title, &format!("it knows no Python 3.{python}"));
+            return Ok(());
+        }
         let cache = self.home().join(".ansible/test/cache");
         fs::create_dir_all(&cache)?;
         fs::write(cache.join(format!("get_pip_{}.py", pip.replace('.', "_"))), PIP)?;
         self.let_pip_trust_what_this_machine_trusts()?;
         let mut test = self.command(&programs, "ansible-test")?;
         // Only with the Python that it runs in itself.
-        let python = python::version(&programs.join("python"))?;
-        test.args(["sanity", "--local", "--color", "no", "--python", &python]);
+        test.args(["sanity", "--local", "--color", "no", "--python", &format!("3.{python}")]);
         report.check(&title, test.current_dir(self.collection()))
     }
 

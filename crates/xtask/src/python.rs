@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::{packages, step};
 
@@ -51,11 +51,11 @@ pub(crate) fn at_least(minor: u32) -> Option<PathBuf> {
     ["python3".into()].into_iter().chain(named).chain(others).find(|python| is_at_least(python, minor))
 }
 
-/// The version of this Python, as `3.11`.
-pub(crate) fn version(python: &Path) -> Result<String> {
-    let print = "import sys; print('%d.%d' % sys.version_info[:2], end='')";
-    let output = Command::new(python).args(["-c", print]).output()?;
-    Ok(String::from_utf8(output.stdout)?)
+/// The minor number of this Python 3.
+pub(crate) fn minor(python: &Path) -> Result<u32> {
+    let output = Command::new(python).args(["-c", "import sys; print(sys.version_info[1])"]).output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.trim().parse().with_context(|| format!("{} tells no version: {text}", python.display()))
 }
 
 fn is_at_least(python: &Path, minor: u32) -> bool {
