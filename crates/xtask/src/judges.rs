@@ -185,9 +185,17 @@ impl Judges {
         fs::create_dir_all(&cache)?;
         fs::write(cache.join(format!("get_pip_{}.py", pip.replace('.', "_"))), PIP)?;
         self.let_pip_trust_what_this_machine_trusts()?;
-        let mut test = self.command(&programs, "ansible-test")?;
-        // Only with the Python that it runs in itself.
-        test.args(["sanity", "--local", "--color", "no", "--python", &format!("3.{python}")]);
+        let mut test = self.command(&programs, "python")?;
+        // Not by its first line, which has the path of that Python, and no path with a space starts anything. It runs, and
+        // tests, with this one alone.
+        test.arg(programs.join("ansible-test")).args([
+            "sanity",
+            "--local",
+            "--color",
+            "no",
+            "--python",
+            &format!("3.{python}"),
+        ]);
         report.check(&title, test.current_dir(self.collection()))
     }
 
