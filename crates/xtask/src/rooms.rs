@@ -11,7 +11,7 @@ use crate::build;
 
 /// Every package of the workspace, and those of the workspace that it may use. Nothing imports upwards: a package stands
 /// below all that it is used by.
-const ROOMS: [(&str, &[&str]); 13] = [
+const ROOMS: [(&str, &[&str]); 14] = [
     ("wire", &[]),
     ("msrpc", &["wire"]),
     ("paexec", &["wire"]),
@@ -22,6 +22,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
     ("psexec", &["ansible-module", "paexec", "psexec-client", "windows-build"]),
     ("psexec-service", &["paexec"]),
     ("windows-build", &[]),
+    ("winrm-state", &[]),
     ("lab-windows", &[]),
     ("end-to-end", &["lab-windows", "msrpc", "paexec", "windows-build"]),
     ("xtask", &["end-to-end", "windows-build"]),
