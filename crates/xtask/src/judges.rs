@@ -82,9 +82,7 @@ impl Judges {
     /// Unpacks the tarball where Ansible looks for collections, with the lines that let ansible-test leave the program alone: it
     /// reads every file beside modules as Python.
     fn unpack(&self) -> Result<()> {
-        if self.collections().exists() {
-            fs::remove_dir_all(self.collections())?;
-        }
+        empty(&self.collections())?;
         let collection = self.collection();
         fs::create_dir_all(collection.join("tests/sanity"))?;
         let mut tar = Command::new("tar");
@@ -124,10 +122,7 @@ impl Judges {
     /// The examples, as users copy them, and the playbooks of the tests.
     fn lint(&self, report: &mut Report) -> Result<()> {
         let folder = self.folder.join("playbooks");
-        if folder.exists() {
-            fs::remove_dir_all(&folder)?;
-        }
-        fs::create_dir_all(&folder)?;
+        empty(&folder)?;
         for (number, example) in examples::of_documentation()?.into_iter().enumerate() {
             let playbook =
                 format!("- name: {}\n  {}", example.name, example.playbook().replacen("- ", "", 1));
@@ -157,10 +152,7 @@ impl Judges {
         lint.args(["lint-collection-docs", "--plugin-docs"]).arg(self.collection());
         report.check("antsibull-docs, lint", &mut lint)?;
         let pages = self.folder.join("pages");
-        if pages.exists() {
-            fs::remove_dir_all(&pages)?;
-        }
-        fs::create_dir_all(&pages)?;
+        empty(&pages)?;
         let mut render = self.command(&self.programs, "antsibull-docs")?;
         render.args(["collection", "--use-current", "--fail-on-error", "--output-format", "simplified-rst"]);
         render.arg("--dest-dir").arg(&pages).arg("native.windows");
@@ -219,4 +211,12 @@ impl Judges {
     fn home(&self) -> PathBuf {
         self.folder.join("home")
     }
+}
+
+/// Makes the folder anew, without what an earlier run has left in it.
+fn empty(folder: &Path) -> Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    Ok(fs::create_dir_all(folder)?)
 }

@@ -15,7 +15,9 @@ use end_to_end::module::Task;
 use end_to_end::report::not_run;
 use serde_json::{Value, json};
 
-use super::{Scratch, assert_no_secret, play_with_every_version, playbook, player, succeed, text};
+use super::{
+    Scratch, assert_no_secret, play_with_every_version, playbook, player, started_by, succeed, text,
+};
 
 #[test]
 fn tasks_for_windows_run_on_the_controller_whatever_their_connection() {
@@ -135,11 +137,9 @@ fn tasks_for_other_machines_run_there_with_their_program() {
 #[test]
 fn a_controller_without_a_program_is_told_which_there_are() {
     with_every_version(|version| {
-        let like = version.command("ansible").expect("ansible");
+        let ansible = version.command("ansible").expect("ansible");
         // What the kernel says of itself to a 32-bit system.
-        let mut ansible = Command::new("setarch");
-        ansible.arg("linux32").arg(like.get_program());
-        ansible.envs(like.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let mut ansible = started_by(Command::new("setarch").arg("linux32"), &ansible);
         ansible.args([
             "localhost",
             "-m",
@@ -172,11 +172,9 @@ fn interrupted_playbooks_leave_nothing_running() {
                 let before = host.snapshot().expect("a look at the host");
                 let folder = Scratch::new(version, "long");
                 let options = host.options(&json!({}));
-                let like = player(&folder, host, version, &playbook("long.yml"), &options);
+                let ansible = player(&folder, host, version, &playbook("long.yml"), &options);
                 // Who runs the tests in the background may have them ignore it.
-                let mut ansible = Command::new("env");
-                ansible.arg("--default-signal=INT").arg(like.get_program()).args(like.get_args());
-                ansible.envs(like.get_envs().filter_map(|(name, value)| Some((name, value?))));
+                let mut ansible = started_by(Command::new("env").arg("--default-signal=INT"), &ansible);
                 ansible.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
                 let mut ansible = ansible.spawn().expect("ansible-playbook starts");
                 let started = Instant::now();

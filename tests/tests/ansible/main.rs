@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use end_to_end::ansible::{Version, with_every_version, with_oldest_and_usual_version};
-use end_to_end::folders;
+use end_to_end::folders::{self, Public};
 use end_to_end::host::{Host, on_lab};
 use end_to_end::lab::ADMINISTRATOR;
 use serde_json::{Value, json};
@@ -86,24 +86,20 @@ fn the_controller_has_an_environment_temporary_files_and_a_connection_of_its_own
         with_oldest_and_usual_version(|version| {
             let folder = Scratch::new(version, "controller");
             // In no path with a space, in which Ansible itself starts no module.
-            let name = format!("native-windows-{}-{}", std::process::id(), version.number());
-            let beside = std::env::temp_dir().join(&name);
-            let (noexec, elsewhere) = (beside.join("noexec"), beside.join("noexec-not"));
+            let beside = Public::make().expect("a folder");
+            let (noexec, elsewhere) = (beside.path().join("noexec"), beside.path().join("noexec-not"));
             fs::create_dir_all(&noexec).expect("a folder");
             fs::create_dir_all(&elsewhere).expect("a folder");
             let options = host.options(&json!({}));
             let values = json!({ "host": options, "noexec": noexec, "probe": host.probe_path() });
             let variables = folder.write("variables.json", &values.to_string());
-            let ansible = version.command("ansible-playbook").expect("ansible-playbook");
+            let mut ansible = version.command("ansible-playbook").expect("ansible-playbook");
+            ansible.arg(playbook("controller.yml")).arg("--inventory").arg(playbook("inventories/winrm.yml"));
+            ansible.arg("--extra-vars").arg(format!("@{}", variables.display()));
             // Seen by what it starts alone, and gone with it.
-            let mut play = Command::new("unshare");
-            play.args(["--mount", "/bin/sh", "-c", r#"mount -t tmpfs -o noexec none "$0" && exec "$@""#]);
-            play.arg(&noexec).arg(ansible.get_program()).arg(playbook("controller.yml"));
-            play.arg("--inventory").arg(playbook("inventories/winrm.yml"));
-            play.arg("--extra-vars").arg(format!("@{}", variables.display()));
-            play.envs(ansible.get_envs().filter_map(|(name, value)| Some((name, value?))));
-            assert_no_secret(&succeed(&mut play));
-            fs::remove_dir_all(&beside).expect("the folder is there");
+            let mut unshare = Command::new("unshare");
+            unshare.args(["--mount", "/bin/sh", "-c", r#"mount -t tmpfs -o noexec none "$0" && exec "$@""#]);
+            assert_no_secret(&succeed(&mut started_by(unshare.arg(&noexec), &ansible)));
         });
     });
 }
@@ -238,6 +234,14 @@ fn player(folder: &Scratch, host: &Host, version: Version, playbook: &Path, opti
     let mut ansible = version.command("ansible-playbook").expect("ansible-playbook");
     ansible.arg(playbook).arg("--extra-vars").arg(format!("@{}", variables.display()));
     ansible
+}
+
+/// A command, with its arguments and variables, as the last arguments of a program that starts it.
+fn started_by(program: &Command, command: &Command) -> Command {
+    let mut started = Command::new(program.get_program());
+    started.args(program.get_args()).arg(command.get_program()).args(command.get_args());
+    started.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    started
 }
 
 fn playbook(name: &str) -> PathBuf {
